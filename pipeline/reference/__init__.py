@@ -1,0 +1,27 @@
+"""Facts that no language owns: codes of events, names of states and organisations, office holders."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parent
+
+
+@cache
+def table(name: str) -> dict[str, Any]:
+    """The parsed TOML file ``name`` of this folder; shared, so readers must not change it."""
+    return tomllib.loads((_ROOT / name).read_text(encoding="utf-8"))
+
+
+def rows(path: Path) -> list[list[str]]:
+    """The rows of a TSV file, without comment lines and empty lines."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines if line and not line.startswith("#")]
+
+
+def leaders() -> list[list[str]]:
+    """Office holders: name, code, role, first day, last day (empty: open), ISO dates."""
+    return rows(_ROOT / "leaders.tsv")

@@ -1,0 +1,258 @@
+"""Dead letters: their headers, and how to read them and put them back.
+
+The value and the key are those of the message that could not be coded, byte for byte. Nothing here
+deletes: retention does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from pipeline.errors import BadInput, BrokerUnavailable, ProduceRefused, TopicMismatch
+from pipeline.settings import Settings
+from pipeline.stages import decode
+from pipeline.streaming import client, topics
+
+MAX_DETAIL_CHARS: Final = 1000
+MAX_SLUG_CHARS: Final = 200
+REPLAYED_FROM: Final = "replayed-from"
+
+_FETCH_TIMEOUT_MS: Final = 1000
+_SILENCE_S: Final = 30.0  # a broker that has messages for us and sends none for so long is not well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A dead letter as it lies on the topic.
+
+    Attributes:
+        partition: where it lies.
+        offset: where it lies in the partition.
+        timestamp_ms: when it was set aside, milliseconds since 1970 (UTC).
+        key: of the original message.
+        value: of the original message.
+        headers: ours, as they are.
+    """
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def id(self) -> str:
+        """``partition-offset``, the name of the dead letter on the command line."""
+        return f"{self.partition}-{self.offset}"
+
+    def header(self, name: str) -> str:
+        """The text of a header, empty where there is none."""
+        return next(
+            (value.decode("utf-8", "replace") for key, value in self.headers if key == name), ""
+        )
+
+    @property
+    def article_id(self) -> str:
+        """The id of the article, empty where it cannot be read."""
+        try:
+            found = decode.parse(self.value or b"").get("id")
+        except BadInput:
+            return ""
+        return found if isinstance(found, str) else ""
+
+
+def headers(
+    error: BadInput, *, topic: str, partition: int, offset: int, attempts: int
+) -> list[tuple[str, bytes]]:
+    """The headers of a dead letter, as in record.md.
+
+    Args:
+        error: why the message could not be coded.
+        topic: where it was taken from.
+        partition: the same.
+        offset: the same.
+        attempts: how often it was tried.
+    """
+    fields = {
+        "reason": error.reason[:MAX_SLUG_CHARS],
+        "detail": error.detail[:MAX_DETAIL_CHARS],
+        "stage": error.stage[:MAX_SLUG_CHARS],
+        "source-topic": topic,
+        "source-partition": str(partition),
+        "source-offset": str(offset),
+        "attempts": str(attempts),
+    }
+    # A detail may quote half a surrogate pair, which has no UTF-8.
+    return [(name, value.encode("utf-8", "backslashreplace")) for name, value in fields.items()]
+
+
+def repaired(value: bytes | None, limits: decode.Limits) -> bytes:
+    """The message with composed Unicode and without control characters.
+
+    Raises:
+        BadInput: it breaks a rule even so.
+    """
+    mended = orjson.dumps(decode.normalised(decode.parse(value or b"")))
+    decode.decode(mended, limits)
+    return mended
+
+
+async def read(settings: Settings) -> AsyncIterator[DeadLetter]:
+    """Every dead letter on the topic at this moment, in no order across partitions.
+
+    Raises:
+        BrokerUnavailable: no broker answers, or it falls silent.
+        TopicMismatch: the topic does not exist.
+    """
+    topic = settings.topics.dead_letter
+    partitions = await _partitions(settings)
+    async with client.reader(settings, topic, "dead-letters") as consumer:
+        begins, ends = await _bounds(consumer, settings, partitions)
+        ranges = {tp: (begins[tp], ends[tp]) for tp in partitions}
+        async with aclosing(_in_ranges(consumer, settings, ranges)) as letters:
+            async for letter in letters:
+                yield letter
+
+
+async def find(settings: Settings, ids: Iterable[str]) -> dict[str, DeadLetter]:
+    """The dead letters of these ids (``partition-offset``); those that do not exist are missing.
+
+    Raises:
+        ValueError: an id has another form.
+        BrokerUnavailable: no broker answers, or it falls silent.
+        TopicMismatch: the topic does not exist.
+    """
+    topic = settings.topics.dead_letter
+    wanted = [_position(topic.name, letter_id) for letter_id in ids]
+    partitions = await _partitions(settings)
+    found = {}
+    async with client.reader(settings, topic, "dead-letters") as consumer:
+        begins, ends = await _bounds(consumer, settings, partitions)
+        for tp, offset in wanted:
+            if tp not in ends or not begins[tp] <= offset < ends[tp]:
+                continue
+            ranges = {tp: (offset, offset + 1)}
+            async with aclosing(_in_ranges(consumer, settings, ranges)) as letters:
+                async for letter in letters:
+                    found[letter.id] = letter
+    return found
+
+
+async def send_back(letters: Iterable[tuple[DeadLetter, bytes | None]], settings: Settings) -> int:
+    """Put messages on ``articles.raw`` again, with their original keys.
+
+    Args:
+        letters: each with the value to send.
+        settings: the broker and the topics.
+
+    Returns:
+        How many the broker has confirmed: all.
+
+    Raises:
+        BrokerUnavailable: no broker answers.
+        ProduceRefused: the broker did not confirm one; those before it are sent.
+    """
+    sent = 0
+    async with client.producer(settings, settings.topics.raw, "dead-letters") as producer:
+        for letter, value in letters:
+            origin = f"{settings.topics.dead_letter.name}/{letter.partition}/{letter.offset}"
+            try:
+                async with asyncio.timeout(settings.worker.produce_timeout_s):
+                    await producer.send_and_wait(
+                        settings.topics.raw.name,
+                        key=letter.key,
+                        value=value,
+                        headers=[(REPLAYED_FROM, origin.encode())],
+                    )
+            except (KafkaError, OSError) as error:
+                raise ProduceRefused(
+                    f"The broker took {sent} messages and then not {letter.id} "
+                    f"({type(error).__name__}: {error}). Replay the rest when it is well."
+                ) from error
+            sent += 1
+    return sent
+
+
+async def _partitions(settings: Settings) -> list[TopicPartition]:
+    topic = settings.topics.dead_letter
+    for state in await topics.inspect(settings):
+        if state.topic == topic and state.partitions:
+            return [TopicPartition(topic.name, number) for number in range(state.partitions)]
+    raise TopicMismatch(f"{topic.name} does not exist: run `kasnec topics create`.")
+
+
+async def _bounds(
+    consumer: AIOKafkaConsumer, settings: Settings, partitions: list[TopicPartition]
+) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+    consumer.assign(partitions)
+    try:
+        async with asyncio.timeout(_SILENCE_S):
+            return (
+                await consumer.beginning_offsets(partitions),
+                await consumer.end_offsets(partitions),
+            )
+    except (KafkaError, TimeoutError) as error:
+        raise await client.unavailable(settings, error) from error
+
+
+async def _in_ranges(
+    consumer: AIOKafkaConsumer,
+    settings: Settings,
+    ranges: dict[TopicPartition, tuple[int, int]],
+) -> AsyncIterator[DeadLetter]:
+    """The messages with offsets in ``[begin, end)`` of each partition."""
+    left = {tp for tp, (begin, end) in ranges.items() if begin < end}
+    consumer.assign(sorted(left))
+    for tp in left:
+        consumer.seek(tp, ranges[tp][0])
+    heard = time.monotonic()
+    while left:
+        try:
+            batches = await consumer.getmany(*left, timeout_ms=_FETCH_TIMEOUT_MS)
+            # Not by the last message: the end may be a transaction's marker, which is none.
+            positions = {tp: await consumer.position(tp) for tp in left}
+        except KafkaError as error:
+            raise await client.unavailable(settings, error) from error
+        for tp, messages in batches.items():
+            for message in messages:
+                if message.offset < ranges[tp][1]:
+                    yield _letter(message)
+        reached = {tp for tp in left if positions[tp] >= ranges[tp][1]}
+        left -= reached
+        if batches or reached:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > _SILENCE_S:
+            raise BrokerUnavailable(
+                f"The broker has more messages on {settings.topics.dead_letter.name} and sent none "
+                f"for {_SILENCE_S:.0f} s. Its own log tells more."
+            )
+
+
+def _letter(message: Any) -> DeadLetter:
+    return DeadLetter(
+        partition=message.partition,
+        offset=message.offset,
+        timestamp_ms=message.timestamp,
+        key=message.key,
+        value=message.value,
+        headers=tuple(message.headers),
+    )
+
+
+def _position(topic: str, letter_id: str) -> tuple[TopicPartition, int]:
+    partition, _, offset = letter_id.partition("-")
+    if not (partition.isdecimal() and offset.isdecimal()):
+        raise ValueError(
+            f"{letter_id!r} is no dead letter's id; `kasnec dead-letters list` has them"
+        )
+    return TopicPartition(topic, int(partition)), int(offset)

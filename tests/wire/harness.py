@@ -1,0 +1,315 @@
+"""Workers as processes, and what lies on the topics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from pipeline.settings import Settings, environment
+
+ROOT = Path(__file__).parents[2]
+
+
+class Workers:
+    """Starts workers over the fake chain; see ``fake_worker``."""
+
+    def __init__(self) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.wire.fake_worker"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send a request and return the answer."""
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._server.stdout.readline())
+        return answer
+
+    def stop(self) -> None:
+        """End the server."""
+        assert self._server.stdin
+        self._server.stdin.close()
+        self._server.wait(10)
+        assert self._server.stdout
+        self._server.stdout.close()
+
+
+class WorkerProcess:
+    """A worker in a process of its own, with its log."""
+
+    def __init__(
+        self, workers: Workers, settings: Settings, log: Path, *, factory: str = "fake_chain"
+    ) -> None:
+        self._workers = workers
+        self._settings = settings
+        self._log = log
+        self._factory = factory
+        self._pid = 0
+        self._status: int | None = 0
+
+    def start(self) -> WorkerProcess:
+        """Start it; its log starts anew."""
+        self._log.write_bytes(b"")
+        answer = self._workers.ask(
+            factory=self._factory, environment=environment(self._settings), log=str(self._log)
+        )
+        self._pid, self._status = answer["pid"], None
+        return self
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._pid
+
+    def poll(self) -> int | None:
+        """Its exit status, None while it lives; negative for a signal."""
+        if self._status is None:
+            self._status = self._workers.ask(pid=self._pid)["status"]
+        return self._status
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    async def url(self) -> str:
+        """Where its probes listen."""
+        found = await until(
+            lambda: re.search(r"metrics on (http://\S+)", self.log), what="probes", worker=self
+        )
+        return str(found[1])
+
+    async def ready(self) -> WorkerProcess:
+        """Return when ``/readyz`` says so."""
+        url = await self.url()
+        await until(lambda: get(url + "/readyz")[0] == 200, what="readiness", worker=self)
+        return self
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.send(signal.SIGKILL)
+        self._wait(10)
+
+    def terminate(self, timeout: float = 10.0) -> int:
+        """SIGTERM; returns the exit status."""
+        self.send(signal.SIGTERM)
+        return self._wait(timeout)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it lives."""
+        if self.poll() is None:
+            os.kill(self._pid, number)
+
+    async def exit_status(self, timeout: float = 60.0) -> int:
+        """Wait until it ends by itself."""
+        await until(lambda: self.poll() is not None, what="its end", timeout=timeout)
+        assert self._status is not None
+        return self._status
+
+    def _wait(self, timeout: float) -> int:
+        deadline = time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"alive {timeout:g} s after the signal:\n{self.log[-4000:]}")
+            time.sleep(0.02)
+        return status
+
+
+async def until(
+    condition: Callable[[], Any],
+    *,
+    what: str,
+    timeout: float = 60.0,
+    worker: WorkerProcess | None = None,
+) -> Any:
+    """Wait until the condition holds and return its value."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        if worker and worker.poll() is not None:
+            raise AssertionError(f"the worker ended while waiting for {what}:\n{worker.log}")
+        await asyncio.sleep(0.05)
+    tail = worker.log[-4000:] if worker else ""
+    raise AssertionError(f"no {what} within {timeout:g} s\n{tail}")
+
+
+def get(url: str) -> tuple[int, bytes]:
+    """Status and body; (0, b"") while nobody listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    except OSError:
+        return 0, b""
+
+
+def article(number: int | str, body: str = "Presidenti vizitoi Tiranën.") -> bytes:
+    """A valid raw article."""
+    return orjson.dumps(
+        {
+            "id": f"a{number}",
+            "title": f"Titulli {number}",
+            "body": body,
+            "published_at": "2026-11-23T08:00:00+01:00",
+            "language": "sq",
+        }
+    )
+
+
+async def produce(
+    settings: Settings,
+    values: Iterable[bytes | None],
+    *,
+    key: Callable[[bytes | None], bytes | None] = lambda value: _key(value),
+    partition: int | None = None,
+) -> None:
+    """Put values on ``articles.raw`` and wait for the broker."""
+    limit = settings.topics.raw.max_message_bytes
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.broker.bootstrap_servers, acks="all", max_request_size=limit
+    )
+    await producer.start()
+    try:
+        sent = [
+            await producer.send(
+                settings.topics.raw.name, value, key=key(value), partition=partition
+            )
+            for value in values
+        ]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+def _key(value: bytes | None) -> bytes | None:
+    with suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(value or b"")["id"]).encode()
+    return b"bad"
+
+
+@dataclass
+class Topics:
+    """Everything on the downstream topics."""
+
+    annotated: list[Any] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
+    dead_letter: list[Any] = field(default_factory=list)
+
+    @property
+    def coded(self) -> set[str]:
+        """Ids of the articles that were annotated."""
+        return {orjson.loads(r.value)["article"]["id"] for r in self.annotated}
+
+    @property
+    def event_ids(self) -> set[str]:
+        """Ids of the events."""
+        return {orjson.loads(r.value)["event_id"] for r in self.events}
+
+    @property
+    def reasons(self) -> list[str]:
+        """Reasons of the dead letters, sorted."""
+        return sorted(dict(r.headers)["reason"].decode() for r in self.dead_letter)
+
+
+class Tail:
+    """Reads the downstream topics from their beginning, again and again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.topics = Topics()
+        self._into = {
+            settings.topics.annotated.name: self.topics.annotated,
+            settings.topics.events.name: self.topics.events,
+            settings.topics.dead_letter.name: self.topics.dead_letter,
+        }
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=settings.broker.bootstrap_servers,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=settings.topics.dead_letter.max_message_bytes,
+        )
+
+    async def __aenter__(self) -> Tail:
+        await self._consumer.start()
+        topics = self._settings.topics
+        self._consumer.assign(
+            [
+                TopicPartition(topic.name, number)
+                for topic in (topics.annotated, topics.events, topics.dead_letter)
+                for number in range(topic.partitions)
+            ]
+        )
+        await self._consumer.seek_to_beginning()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def read(self) -> Topics:
+        """Take what has come since."""
+        for partition, records in (await self._consumer.getmany(timeout_ms=100)).items():
+            self._into[partition.topic].extend(records)
+        return self.topics
+
+    async def until(
+        self,
+        condition: Callable[[Topics], bool],
+        *,
+        what: str,
+        timeout: float = 60.0,
+        workers: Sequence[WorkerProcess] = (),
+    ) -> Topics:
+        """Read until the condition holds."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if condition(await self.read()):
+                return self.topics
+        state = (
+            f"{len(self.topics.coded)} coded, {len(self.topics.event_ids)} events, "
+            f"{self.topics.reasons}"
+        )
+        logs = "\n".join(worker.log[-3000:] for worker in workers)
+        raise AssertionError(f"no {what} within {timeout:g} s: {state}\n{logs}")
+
+
+async def committed(settings: Settings) -> dict[int, int]:
+    """The group's committed offset by partition of ``articles.raw``."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.broker.bootstrap_servers,
+        group_id=settings.worker.group,
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        raw = settings.topics.raw
+        return {
+            number: offset
+            for number in range(raw.partitions)
+            if (offset := await consumer.committed(TopicPartition(raw.name, number))) is not None
+        }
+    finally:
+        await consumer.stop()

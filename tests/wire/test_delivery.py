@@ -1,0 +1,196 @@
+"""At least once, whatever happens: nothing lost, and the same ids as in an undisturbed run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.settings import Settings
+from pipeline.streaming import topics
+from tests.wire.faults import FaultProxy
+from tests.wire.harness import Tail, WorkerProcess, article, committed, get, produce, until
+from tests.wire.test_worker import extraction_events
+
+NewWorker = Callable[..., WorkerProcess]
+NewSettings = Callable[..., Settings]
+
+# A member that vanished is missed soon: the tests kill twenty of them.
+QUICK = {"session_timeout_s": 2.0, "rebalance_timeout_s": 4.0, "batch_size": 8}
+
+
+def expected_event_ids(values: list[bytes]) -> set[str]:
+    """What an undisturbed run gives."""
+    return {event.event_id for value in values for event in extraction_events(value)}  # type: ignore[attr-defined]
+
+
+@pytest.mark.timeout(600)
+async def test_kill_twenty_times(wire_settings: NewSettings, new_worker: NewWorker) -> None:
+    """kill -9 twenty times in the middle of batches, over 500 articles: every record is there."""
+    settings = wire_settings(worker=QUICK)
+    await topics.create(settings)
+    values = [article(n, "SLOW" if n % 10 == 0 else "Takimi u mbajt.") for n in range(500)]
+    await produce(settings, values)
+    worker = new_worker(settings)
+    chance = random.Random(20)
+    kills = 0
+    async with Tail(settings) as tail:
+        for _ in range(20):
+            seen = len((await tail.read()).coded)
+            if seen == 500:
+                break
+            worker.start()
+            more = chance.randint(1, 18)
+            await tail.until(
+                lambda t, goal=min(500, seen + more): len(t.coded) >= goal,  # type: ignore[misc]
+                what=f"{more} more articles",
+                workers=[worker],
+            )
+            await asyncio.sleep(chance.uniform(0, 0.1))
+            worker.kill()
+            kills += 1
+        worker.start()
+        seen_all = await tail.until(
+            lambda t: len(t.coded) == 500, what="all", timeout=120, workers=[worker]
+        )
+        await tail.until(
+            lambda t: len(t.event_ids) == len(expected_event_ids(values)), what="events"
+        )
+    assert kills == 20
+    assert seen_all.event_ids == expected_event_ids(values)
+    assert not seen_all.dead_letter
+
+
+@pytest.mark.timeout(240)
+async def test_rebalance_under_load(wire_settings: NewSettings, new_worker: NewWorker) -> None:
+    """A second worker joins and leaves under load: every record is there, both have worked."""
+    settings = wire_settings(worker=QUICK)
+    await topics.create(settings)
+    values = [article(n, "SLOW" if n % 2 else "Takimi u mbajt.") for n in range(300)]
+    await produce(settings, values)
+    first = await new_worker(settings).start().ready()
+    async with Tail(settings) as tail:
+        await tail.until(lambda t: len(t.coded) > 20, what="a start", workers=[first])
+        second = await new_worker(settings).start().ready()
+        url = await second.url()
+        await until(
+            lambda: b'kasnec_articles_total{outcome="coded"}' in get(url + "/metrics")[1],
+            what="work for the second",
+            worker=second,
+        )
+        assert second.terminate() == 0
+        seen = await tail.until(
+            lambda t: len(t.coded) == 300 and t.event_ids == expected_event_ids(values),
+            what="all",
+            timeout=120,
+            workers=[first],
+        )
+    assert not seen.dead_letter
+    assert first.terminate() == 0
+    assert sum((await committed(settings)).values()) == 300
+
+
+@pytest.mark.timeout(180)
+async def test_produce_refused_for_a_while(
+    wire_settings: NewSettings, proxy: FaultProxy, new_worker: NewWorker
+) -> None:
+    """While the broker takes no records nothing is acknowledged and /livez fails; then all comes."""
+    worker_settings = QUICK | {"produce_timeout_s": 1.0, "stage_timeout_s": 2.0}
+    direct = wire_settings(worker=worker_settings, health={"stall_s": 3.0})
+    settings = direct.model_copy(
+        update={
+            "broker": direct.broker.model_copy(
+                update={"bootstrap_servers": proxy.bootstrap_servers}
+            )
+        }
+    )
+    await topics.create(direct)
+    worker = await new_worker(settings).start().ready()
+    url = await worker.url()
+    proxy.refuse_produce()
+    values = [article(n) for n in range(60)]
+    await produce(direct, values)
+    await until(lambda: get(url + "/livez")[0] == 503, what="a failing /livez", worker=worker)
+    assert not any((await committed(direct)).values())
+    async with Tail(direct) as tail:
+        assert not (await tail.read()).coded
+        proxy.accept_produce()
+        seen = await tail.until(
+            lambda t: len(t.coded) == 60 and t.event_ids == expected_event_ids(values),
+            what="all",
+            workers=[worker],
+        )
+    assert not seen.dead_letter
+    await until(lambda: get(url + "/livez")[0] == 200, what="a passing /livez", worker=worker)
+    assert worker.terminate() == 0
+    assert sum((await committed(direct)).values()) == 60
+
+
+@pytest.mark.timeout(180)
+async def test_giving_up_on_produce_loses_nothing(
+    wire_settings: NewSettings, proxy: FaultProxy, new_worker: NewWorker
+) -> None:
+    """A worker that cannot deliver ends with status 1; its successor delivers."""
+    direct = wire_settings(
+        worker=QUICK | {"produce_timeout_s": 1.0, "produce_retry_s": 2.0, "stage_timeout_s": 2.0}
+    )
+    settings = direct.model_copy(
+        update={
+            "broker": direct.broker.model_copy(
+                update={"bootstrap_servers": proxy.bootstrap_servers}
+            )
+        }
+    )
+    await topics.create(direct)
+    proxy.refuse_produce()
+    await produce(direct, [article(n) for n in range(10)])
+    worker = new_worker(settings).start()
+    assert await worker.exit_status() == 1
+    assert "worker.produce_retry_s" in worker.log
+    assert not any((await committed(direct)).values())
+    successor = new_worker(direct).start()
+    async with Tail(direct) as tail:
+        await tail.until(lambda t: len(t.coded) == 10, what="ten", workers=[successor])
+
+
+@pytest.mark.timeout(120)
+async def test_sigterm_finishes_what_is_in_hand(
+    wire_settings: NewSettings, new_worker: NewWorker
+) -> None:
+    """SIGTERM in the middle of a batch: within 10 s it is finished and acknowledged, exit 0."""
+    settings = wire_settings(worker=QUICK)
+    await topics.create(settings)
+    worker = await new_worker(settings).start().ready()
+    url = await worker.url()
+    await produce(settings, [article(n, "SLOW") for n in range(40)], partition=0)
+    await until(lambda: b"kasnec_in_hand_articles 8" in get(url + "/metrics")[1], what="a batch")
+    assert worker.terminate(timeout=10) == 0
+    async with Tail(settings) as tail:
+        seen = (await tail.read()).coded or (await tail.read()).coded
+    done = sum((await committed(settings)).values())
+    assert 8 <= done < 40
+    assert len(seen) == done
+
+
+@pytest.mark.timeout(120)
+async def test_sigterm_does_not_wait_for_a_hung_stage(
+    wire_settings: NewSettings, new_worker: NewWorker
+) -> None:
+    """SIGTERM while an article hangs: ended within 10 s, the article left for redelivery."""
+    settings = wire_settings(
+        worker=QUICK | {"stage_timeout_s": 60.0, "shutdown_timeout_s": 3.0}, health={"stall_s": 90}
+    )
+    await topics.create(settings)
+    worker = await new_worker(settings).start().ready()
+    url = await worker.url()
+    await produce(settings, [article("hung", "HANG"), article(1)], partition=0)
+    await until(
+        lambda: (
+            b'"in_hand":1' in get(url + "/livez")[1] or b'"in_hand":2' in get(url + "/livez")[1]
+        ),
+        what="it",
+    )
+    worker.terminate(timeout=10)
+    assert not any((await committed(settings)).values())
