@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ _COMMANDS: Final = {
 
 
 class _Lazy(click.Group):
-    """Imports a command's module when it is called: ``kasnec --help`` loads neither Faust nor torch."""
+    """Imports a command when it is called: ``kasnec --help`` loads neither Faust nor torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -53,6 +54,8 @@ class _Lazy(click.Group):
 def cli(ctx: click.Context, config: Path | None) -> None:
     """Kasnec reads news and publishes who did what to whom in world diplomacy."""
     ctx.obj = partial(settings.load, config)
+    # It logs what it then raises, and we say in our own words.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""The records on the wire: small frozen values, exactly as in ``record.md``.
+r"""The records on the wire: small frozen values, exactly as in ``record.md``.
 
 Every field of these types is a field on the wire, in this order. All offsets count Unicode code
-points of ``title + "\\n\\n" + body``. The JSON Schemas under ``config/schemas/`` are generated from
+points of ``title + "\n\n" + body``. The JSON Schemas under ``config/schemas/`` are generated from
 here (``python -m pipeline.schemas``), and a test fails when they differ.
 
 Readers ignore unknown fields; a breaking change raises the number in ``schema``.
@@ -115,7 +115,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDate:
-    """When: ``value`` is ``YYYY-MM-DD``, ``YYYY-Www``, ``YYYY-MM`` or ``YYYY``; ``text`` the words."""
+    """When: ``YYYY-MM-DD``, ``YYYY-Www``, ``YYYY-MM`` or ``YYYY``, and the words."""
 
     value: str
     granularity: Granularity

@@ -1,4 +1,4 @@
-"""One typed settings object: defaults here, ``config/kasnec.toml`` over them, ``KASNEC_*`` over both.
+"""One typed settings object: defaults here, over them ``config/kasnec.toml``, then ``KASNEC_*``.
 
 The environment name of a setting is its path in the file: ``[worker] batch_size`` is
 ``KASNEC_WORKER_BATCH_SIZE``, ``[topics.raw] partitions`` is ``KASNEC_TOPICS_RAW_PARTITIONS``. A
@@ -116,9 +116,9 @@ class Worker(_Section):
     produce_timeout_s: float = Field(10.0, gt=0)
     produce_retry_s: float = Field(300.0, ge=0)
     commit_interval_s: float = Field(0.5, gt=0)
-    session_timeout_s: float = Field(10.0, gt=0)
+    session_timeout_s: float = Field(10.0, ge=6, description="Kafka refuses less than 6")
     rebalance_timeout_s: float = Field(15.0, gt=0)
-    shutdown_timeout_s: float = Field(8.0, gt=0)
+    shutdown_timeout_s: float = Field(6.0, gt=0)
 
 
 class Health(_Section):

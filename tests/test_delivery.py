@@ -35,7 +35,7 @@ class Broker:
 
 
 async def test_refused_records_are_sent_again_in_order() -> None:
-    """After a refusal the record and all behind it follow again, so the last copies are in order."""
+    """After a refusal the record and all behind it follow again: the last copies are in order."""
     broker = Broker({b"1": 2})
     await Outbox(broker.send, retry_s=60).deliver(RECORDS)
     assert broker.confirmed == [b"0", b"2", b"3", b"2", b"3", b"1", b"2", b"3"]

@@ -37,6 +37,7 @@ def progress(clock: Clock) -> Progress:
 def test_idle_is_alive_for_ever(progress: Progress, clock: Clock) -> None:
     """Without work there is nothing to progress with."""
     progress.models_loaded()
+    progress.assigned(4)
     for clock.now in range(0, 1000, 10):
         progress.tick(lag=0)
         assert progress.live()[0]
@@ -71,6 +72,20 @@ def test_a_frozen_loop_is_not_alive(progress: Progress, clock: Clock) -> None:
     progress.tick(lag=0)
     clock.now = LOOP_STALL_S + 1
     assert progress.live()[1]["reason"] == "the event loop stands still"
+
+
+def test_a_worker_without_a_group_is_not_alive(progress: Progress, clock: Clock) -> None:
+    """A consumer that the group never lets in, or not again, is stuck though it is quiet."""
+    progress.models_loaded()
+    for clock.now in range(0, 61, 10):
+        progress.tick(lag=0)
+        assert progress.live()[0]
+    clock.now = 61
+    assert progress.live()[1]["reason"] == "the group has assigned no partitions"
+    progress.assigned(4)
+    clock.now = 80
+    progress.tick(lag=0)
+    assert progress.live()[0]
 
 
 def test_ready_needs_models_and_partitions(progress: Progress) -> None:

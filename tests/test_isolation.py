@@ -28,9 +28,9 @@ def steps() -> list[str | None]:
 
 @pytest.fixture
 def chain(steps: list[str | None]) -> Iterator[IsolatedChain]:
-    """A fake chain that may take two seconds an article."""
+    """A fake chain that may take five seconds an article."""
     chain = IsolatedChain(
-        Language(), factory=fake_chain, timeout_s=2, load_timeout_s=60, on_step=steps.append
+        Language(), factory=fake_chain, timeout_s=5, load_timeout_s=60, on_step=steps.append
     )
     yield chain
     chain.stop()

@@ -35,7 +35,7 @@ def _reason(found: Found) -> str:
 
 def test_seed_is_an_article() -> None:
     """The bare seed keeps its text, gets an id from its name, and noon of its day in Tirana."""
-    (found,) = _read(_SEEDS)
+    (found,) = _read(_SEEDS / "000_07caa4f05b56ff47.txt")
     assert isinstance(found.content, dict)
     article = decode.validate(found.content)
     assert article.id == "000_07caa4f05b56ff47"

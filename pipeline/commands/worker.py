@@ -25,8 +25,10 @@ def command(ctx: click.Context, log_level: str) -> None:
     if not settings.broker.bootstrap_servers:
         raise ConfigurationError(
             [
-                "broker.bootstrap_servers is empty: set KASNEC_BROKER_BOOTSTRAP_SERVERS to your "
-                "Kafka, or run `kasnec up`, which starts a broker of its own."
+                (
+                    "broker.bootstrap_servers is empty: set KASNEC_BROKER_BOOTSTRAP_SERVERS to "
+                    "your Kafka, or run `kasnec up`, which starts a broker of its own."
+                )
             ]
         )
     sys.exit(worker.run(settings, loglevel=log_level))

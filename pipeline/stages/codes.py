@@ -20,7 +20,9 @@ def codes(type: EventType, mode: Mode | None, status: Status) -> Codes:  # noqa:
     table = reference.table("codes.toml")
     pair: str = table["modes"].get(mode, {}).get(status) or table["codes"][type][status]
     plover, cameo = pair.split()
-    quad_class = next(int(quad) for quad, roots in table["quad_class"].items() if cameo[:2] in roots)
+    quad_class = next(
+        int(quad) for quad, roots in table["quad_class"].items() if cameo[:2] in roots
+    )
     return Codes(
         plover=plover,
         cameo=cameo,

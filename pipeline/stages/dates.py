@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Final
 
 from pipeline.languages import LanguagePack
 from pipeline.records import EventDate, Granularity, Status
@@ -20,10 +20,13 @@ from pipeline.stages.gazetteer import fold
 from pipeline.stages.linear import Linear
 from pipeline.stages.values import Detection, Document
 
-# An event of this status lies ahead of the article; any other lies behind it.
+# An event of this status lies ahead of the article; any other lies behind it, a denied one on
+# either side.
 _AHEAD: Final = frozenset({"planned", "proposed", "postponed", "hypothetical", "cancelled"})
 _WORD: Final = re.compile(r"[^\W_]+|[^\w\s]")
-_QUOTES: Final = frozenset("“”„\"«»")
+_QUOTES: Final = frozenset('“”„"«»')
+# Acts that are done by speaking: the day of the saying is the day of the act.
+_SPOKEN: Final = frozenset({"REQUEST", "ACCUSE", "REJECT", "THREATEN", "SUPPORT"})
 # Placeholders of the expressions that stand for the keys of a table of the same plural.
 _TABLES: Final = {"weekday": "weekdays", "number": "numbers", "unit": "units", "near": "near"}
 
@@ -63,9 +66,7 @@ class Grammar:
             for e in table["expression"]
         ]
 
-    def __call__(
-        self, document: Document, sentence: int, status: Status
-    ) -> tuple[Expression, ...]:
+    def __call__(self, document: Document, sentence: int, status: Status) -> tuple[Expression, ...]:
         """The dates that a sentence names, without overlap, for an event of this status."""
         span = document.sentences[sentence]
         text = fold(document.article.text[span.start : span.end])
@@ -312,6 +313,9 @@ class DateFeatures:
             f"status={status}|relation={relation}|size={size}",
             f"mode={detection.mode or kind}",
             f"type={kind}|relation={relation}",
+            f"repeats={min(sum(e.value == expression.value for e in found), 3)}",
+            f"past={status in {'actual', 'ongoing'}}|relation={relation}|size={size}",
+            f"verbal={kind in _SPOKEN}|relation={relation}",
         ]
         if expression.sentence != detection.sentence:
             also = expression.sentence in detection.also
@@ -360,6 +364,8 @@ class DateFeatures:
         yield f"in|first={first}|meaning={meaning}"
         yield f"in|first={first}|previous={previous}"
         yield f"in|adjacent={not gap}|previous={previous}"
+        yield f"in|verbal={kind in _SPOKEN}|previous={previous}"
+        yield f"in|verbal={kind in _SPOKEN}|clause={min(clause, 3)}|side={side}"
         for word in trigger[:4]:
             yield f"in|trigger={word[:5]}|side={side}"
         for feature in common:

@@ -23,7 +23,7 @@ MAX_ID_CHARS: Final = 200  # record.md
 
 # Everything of Unicode's category Cc but the white space that news text has.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-# RFC 3339 with an offset; datetime.fromisoformat alone would also take dates without a time or zone.
+# RFC 3339 with an offset; datetime.fromisoformat alone also takes dates without time or zone.
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )

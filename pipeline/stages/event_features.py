@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ from sklearn.utils import murmurhash3_32
 
 from pipeline.stages.values import Document
 
-Hashes = NDArray[np.uint64]
-Rows = NDArray[np.int64]
+Hashes: TypeAlias = NDArray[np.uint64]
+Rows: TypeAlias = NDArray[np.int64]
 
 SENTENCE_BITS: Final = 16  # 65,536 rows x 16 types in half precision are 2 MB
 TOKEN_BITS: Final = 15

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from pipeline.stages.values import Detection, Document
 WEIGHTS: Final = "events.npz"
 SETTINGS: Final = "events.json"
 
-Scores = NDArray[np.float32]
+Scores: TypeAlias = NDArray[np.float32]
 
 # A trigger has at most so many words on each side of its best one; 90 % of the gold triggers have
 # five words or fewer.
@@ -89,7 +89,7 @@ def stacked(sentences: Sequence[Words], own: Scores, tokens: Sequence[Scores]) -
     top = own.max(axis=1)
     relevance = np.sort(top)[-3:].mean()
     border = np.full((1, own.shape[1]), -5.0, dtype=np.float32)  # about the prior of a type
-    kinds = np.eye(len(EVENT_TYPES), dtype=np.float32)
+    kinds: Scores = np.eye(len(EVENT_TYPES), dtype=np.float32)
     rows = []
     for index, sentence in enumerate(sentences):
         before = own[index - 1] if index else border[0]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +22,8 @@ from pipeline import reference
 from pipeline.languages import LanguagePack
 
 KOSOVO: Final = "XKX"
+# The code of what has none: a continent, or a party that the text gives no way to tell.
+UNKNOWN: Final = "UNK"
 # Below this population a city counts only in the states next to the language's own (`dense` in
 # places.toml): of 34,000 places of GeoNames 12,000 stay, which halves memory, and on gold no place
 # that names a diplomatic event is lost.
@@ -111,16 +115,6 @@ class Morphology:
                 found.extend(stem + form for form in citation)
         return tuple(dict.fromkeys(found))
 
-    def stem(self, word: str) -> str:
-        """``word`` without any ending, a crude key for names of several words."""
-        while True:
-            ending = next(
-                (e for e, _ in self._rules if word.endswith(e) and len(word) - len(e) >= 3), None
-            )
-            if ending is None:
-                return word
-            word = word.removesuffix(ending)
-
     def sound(self, word: str) -> str:
         """A key that spellings of one name in different languages share."""
         return self._sound(word)
@@ -138,11 +132,11 @@ class Gazetteer:
         self.morphology = Morphology(pack.table("names.toml"))
         self.countries = _countries()
         self._exact: dict[tuple[str, ...], Thing] = {}
-        self._stems: dict[tuple[str, ...], Thing] = {}
+        self._vocabulary: set[str] = set()
         self._cities: dict[str, Thing] = {}
         self._venues: dict[str, Thing] = {}
         self._things: dict[str, Thing] = {c.code: c for c in self.countries.values()}
-        self._bodies: list[tuple[tuple[str, ...], str, bool]] = []
+        self._bodies: dict[tuple[str, ...], tuple[str, bool]] = {}
         self._load_countries(pack)
         self._load_organisations(pack)
         self._load_places(pack)
@@ -154,8 +148,7 @@ class Gazetteer:
     def _add(self, alias: str, thing: Thing) -> None:
         words = self.morphology.words(alias)
         self._exact[words] = thing
-        if len(words) > 1:
-            self._stems[tuple(map(self.morphology.stem, words))] = thing
+        self._vocabulary.update(words)
 
     def _load_countries(self, pack: LanguagePack) -> None:
         own = Locale.parse(pack.code).territories
@@ -179,10 +172,9 @@ class Gazetteer:
         for alias, (code, name) in table["named"].items():
             self._add(alias, Thing(name, code, "body"))
         for body in table["body"]:
-            for words in body["words"]:
-                stems = tuple(map(self.morphology.stem, self.morphology.words(words)))
-                self._bodies.append((stems, body["name"], body.get("bare", False)))
-        self._bodies.sort(key=lambda body: -len(body[0]))
+            for words in map(self.morphology.words, body["words"]):
+                self._bodies[words] = body["name"], body.get("bare", False)
+                self._vocabulary.update(words)
 
     def _load_places(self, pack: LanguagePack) -> None:
         table = pack.table("places.toml")
@@ -252,14 +244,16 @@ class Gazetteer:
         return self._lookup(self.morphology.words(text))
 
     def _lookup(self, words: tuple[str, ...]) -> Thing | None:
-        if words in self._exact or not words:
-            return self._exact.get(words)
-        if len(words) > 1:
-            return self._stems.get(tuple(map(self.morphology.stem, words)))
-        for base in self.morphology.bases(words[0]):
-            if (base,) in self._exact:
-                return self._exact[(base,)]
-        return None
+        return next((self._exact[form] for form in self._forms(words) if form in self._exact), None)
+
+    def _forms(self, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        """The citation forms that a name of several words may have, the name itself first."""
+        if words:
+            bases = [
+                [base for base in self.morphology.bases(word) if base in self._vocabulary]
+                for word in words
+            ]
+            yield from product(*bases)
 
     def place(self, text: str) -> Thing | None:
         """The country, city or region that ``text`` names; a country before a namesake."""
@@ -277,11 +271,12 @@ class Gazetteer:
     def body(self, text: str) -> tuple[str, Thing | None, bool] | None:
         """A body of a state: its kind in English, the owner named with it, whether it may be bare."""
         words = self.morphology.words(text)
-        stems = tuple(map(self.morphology.stem, words))
-        for pattern, name, bare in self._bodies:
-            size = len(pattern)
-            if stems[:size] == pattern:
-                return name, self._owner(words[size:]), bare and len(words) == size
+        # The longest name of a body has four words.
+        for size in range(min(4, len(words)), 0, -1):
+            for form in self._forms(words[:size]):
+                if form in self._bodies:
+                    name, bare = self._bodies[form]
+                    return name, self._owner(words[size:]), bare and len(words) == size
         return None
 
     def owner(self, text: str) -> Thing | None:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from pipeline.languages import LanguagePack
 from pipeline.stages.descriptions import Describer, Description, described
-from pipeline.stages.gazetteer import KOSOVO, Office, fold, gazetteer
+from pipeline.stages.gazetteer import KOSOVO, UNKNOWN, Office, Thing, fold, gazetteer
 from pipeline.stages.values import Document, Mention, ResolvedMention
+
 
 class NameResolver:
     """Resolves every mention of a document.
@@ -51,7 +52,9 @@ class NameResolver:
             return ResolvedMention(mention, None, None)
         if mention.type == "LOC":
             place = self._gazetteer.place(mention.text)
-            return ResolvedMention(mention, place and place.name, place and place.code)
+            if place is None:
+                return ResolvedMention(mention, None, None)
+            return ResolvedMention(mention, place.name, _code(place))
         found = self._gazetteer.lookup(mention.text)
         if found is not None and found.kind != "country":
             return ResolvedMention(mention, found.name, found.code)
@@ -62,7 +65,9 @@ class NameResolver:
                 return ResolvedMention(mention, f"{kind} of {owner.name}", owner.code)
             return ResolvedMention(mention, None, None)
         owner = found or self._gazetteer.owner(mention.text)
-        return ResolvedMention(mention, owner and mention.text, owner and owner.code)
+        if owner is None:
+            return ResolvedMention(mention, None, None)
+        return ResolvedMention(mention, mention.text, owner.code)
 
     def _bare_bodies(self, names: list[ResolvedMention]) -> None:
         """ "Qeveria" alone is the government of the state that the article names most."""
@@ -79,9 +84,7 @@ class NameResolver:
             if name.code is None and name.mention.type == "ORG" and state is not None:
                 body = self._gazetteer.body(name.mention.text)
                 if body is not None and body[2]:
-                    names[index] = ResolvedMention(
-                        name.mention, f"{body[0]} of {state.name}", code
-                    )
+                    names[index] = ResolvedMention(name.mention, f"{body[0]} of {state.name}", code)
 
     def _appositions(
         self, document: Document, names: Sequence[ResolvedMention]
@@ -137,15 +140,18 @@ class NameResolver:
         return " ".join([*words[:-1], last])
 
 
+def _code(thing: Thing) -> str | None:
+    """The code of a thing, None for a continent or another region without one."""
+    return None if thing.code == UNKNOWN else thing.code
+
+
 class _People:
     """The people of one article: short mentions joined to full names, with what is said of them."""
 
     def __init__(self, mentions: Sequence[Mention], resolver: NameResolver) -> None:
         self._mentions = mentions
         self._resolver = resolver
-        self._words = {
-            i: resolver.words(m.text) for i, m in enumerate(mentions) if m.type == "PER"
-        }
+        self._words = {i: resolver.words(m.text) for i, m in enumerate(mentions) if m.type == "PER"}
         self._bases = {
             i: frozenset(resolver.bases(words[-1])) for i, words in self._words.items() if words
         }
@@ -164,9 +170,14 @@ class _People:
                 first = len(others) > 1 and others[0] in bases
                 if len(others) > 1 and (same_last or first):
                     return other
-            elif same_last and words[0] == others[0] and (len(others), -other) > (
-                len(self._words[best]),
-                -best,
+            elif (
+                same_last
+                and words[0] == others[0]
+                and (len(others), -other)
+                > (
+                    len(self._words[best]),
+                    -best,
+                )
             ):
                 best = other
         if len(words) == 1:

@@ -19,13 +19,12 @@ from pipeline.languages import LanguagePack
 from pipeline.records import EntityType, Party
 from pipeline.stages import linear
 from pipeline.stages.descriptions import Describer, Description, described
-from pipeline.stages.gazetteer import KOSOVO, fold, gazetteer
+from pipeline.stages.gazetteer import KOSOVO, UNKNOWN, fold, gazetteer
 from pipeline.stages.linear import Linear
 from pipeline.stages.values import Detection, Document, ResolvedMention
 
-UNKNOWN: Final = "UNK"
 _WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s]")
-_QUOTES: Final = frozenset("“”„\"«»")
+_QUOTES: Final = frozenset('“”„"«»')
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +60,20 @@ class Candidates:
         self._gazetteer = gazetteer(pack)
         self._describe = Describer(pack)
         self._seats: dict[str, str] = reference.table("countries.toml")["seats"]
+        self._last: tuple[Document, tuple[Candidate, ...]] | None = None
 
     def __call__(
         self, document: Document, names: Sequence[ResolvedMention]
     ) -> tuple[Candidate, ...]:
         """Every candidate of the article, in the order in which it first appears."""
-        found: dict[str, list[Instance]] = {}
-        for instance in self._instances(document, names):
-            found.setdefault(instance.key, []).append(instance)
-        return tuple(Candidate(key, tuple(instances)) for key, instances in found.items())
+        # The events of one article come one after another, and share its candidates.
+        if self._last is None or self._last[0] is not document:
+            found: dict[str, list[Instance]] = {}
+            for instance in self._instances(document, names):
+                found.setdefault(instance.key, []).append(instance)
+            candidates = tuple(Candidate(key, tuple(own)) for key, own in found.items())
+            self._last = document, candidates
+        return self._last[1]
 
     def _instances(
         self, document: Document, names: Sequence[ResolvedMention]
@@ -82,7 +86,11 @@ class Candidates:
             own = of_sentence[index]
             found = self._describe(text, sentence, index, own)
             people = [n.mention for n in own if n.mention.type == "PER"]
-            kept = [d for d in found if d.code is not None and (d.role is None or described(text, d, people) is None)]
+            kept = [
+                d
+                for d in found
+                if d.code is not None and (d.role is None or described(text, d, people) is None)
+            ]
             spans = [(d.start, d.end) for d in found if d.role is not None]
             here = [self._described(d) for d in kept]
             here += [
@@ -175,7 +183,9 @@ class PartyFinder:
         inside = candidate.inside(detection.sentence)
         trigger = detection.trigger_start
         people = [i for i in inside if i.kind == "PER"]
-        shown = people or sorted(inside, key=lambda i: (not i.described, abs(i.start - trigger)))[:1]
+        shown = (
+            people or sorted(inside, key=lambda i: (not i.described, abs(i.start - trigger)))[:1]
+        )
         seen = set()
         for instance in shown or candidate.instances[:1]:
             name = self._name(instance, candidate, day)
@@ -224,6 +234,33 @@ def _in_order(parties: list[Party]) -> tuple[Party, ...]:
     return tuple(sorted(parties, key=lambda p: (p.start is None, p.start or 0)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Article:
+    """What the candidates of one event share.
+
+    ``gap`` tells whether the evidence names anyone before and after its trigger: where nobody
+    stands, a party was left to the reader.
+    """
+
+    counts: Counter[str]
+    inside: list[Instance]
+    subject: str | None
+    title: str | None
+    gap: str
+
+
+def _first(candidates: Sequence[Candidate], sentence: int) -> str | None:
+    """The candidate that a sentence names first, most often its subject."""
+    named = [(i.start, c.key) for c in candidates for i in c.inside(sentence)]
+    return min(named)[1] if named else None
+
+
+def _gap(inside: Sequence[Instance], detection: Detection) -> str:
+    before = any(i.end <= detection.trigger_start for i in inside)
+    after = any(i.start >= detection.trigger_end for i in inside)
+    return f"{'x' if before else '_'}{'x' if after else '_'}"
+
+
 class Features:
     """What the model is told about the candidates of one event, as named binary features."""
 
@@ -242,52 +279,50 @@ class Features:
             folded=[fold(word.group()) for word in words],
             detection=detection,
         )
-        counts = Counter({c.key: len(c.instances) for c in candidates})
-        most = max(counts.values(), default=0)
         inside = sorted(
             (i for c in candidates for i in c.inside(detection.sentence)), key=lambda i: i.start
         )
-        first_before = {i.key: rank for rank, i in reversed(list(enumerate(inside)))}
-        keys_inside = list(dict.fromkeys(i.key for i in inside))
-        return [
-            list(
-                self._of(candidate, detection, view, inside, keys_inside, counts, most, first_before)
-            )
-            for candidate in candidates
-        ]
+        article = _Article(
+            counts=Counter({c.key: len(c.instances) for c in candidates}),
+            inside=inside,
+            subject=_first(candidates, detection.sentence - 1),
+            title=_first(candidates, 0),
+            gap=_gap(inside, detection),
+        )
+        return [list(self._of(c, detection, view, article)) for c in candidates]
 
     def _of(
-        self,
-        candidate: Candidate,
-        detection: Detection,
-        view: _View,
-        inside: list[Instance],
-        keys_inside: list[str],
-        counts: Counter[str],
-        most: int,
-        rank: dict[str, int],
+        self, candidate: Candidate, detection: Detection, view: _View, article: _Article
     ) -> Iterator[str]:
-        kind = detection.type
+        here, kind = detection.sentence, detection.type
         mode = detection.mode or kind
-        own = candidate.inside(detection.sentence)
-        state = "unknown" if candidate.key[0] == "?" else "state"
-        if len(candidate.key) != 3 and state == "state":
-            state = "organisation"
-        share = "most" if counts[candidate.key] == most else "less"
-        count = min(counts[candidate.key], 4)
-        others = min(len(keys_inside), 4)
+        own = candidate.inside(here)
+        state = "organisation" if len(candidate.key) != 3 else "state"
+        if candidate.key[0] == "?":
+            state = "unknown"
+        count = article.counts[candidate.key]
+        share = "most" if count == max(article.counts.values()) else "less"
+        keys = list(dict.fromkeys(i.key for i in article.inside))
+        others = min(len(keys), 4)
+        sentences = {i.sentence for i in candidate.instances}
+        also = not sentences.isdisjoint(detection.also)
+        where = "in" if own else "out"
+        near = [
+            f"title={0 in sentences}",
+            f"before={here - 1 in sentences}",
+            f"after={here + 1 in sentences}",
+            f"also={also}",
+            f"subject={article.subject == candidate.key}",
+            f"heads={article.title == candidate.key}",
+        ]
         base = [
             f"state={state}",
             f"share={share}",
-            f"count={count}",
-            f"title={any(i.sentence == 0 for i in candidate.instances)}",
-            f"before={any(i.sentence == detection.sentence - 1 for i in candidate.instances)}",
-            f"after={any(i.sentence == detection.sentence + 1 for i in candidate.instances)}",
-            f"also={any(i.sentence in detection.also for i in candidate.instances)}",
+            f"count={min(count, 4)}",
             f"first={candidate.instances[0].sentence <= 1}",
             f"person={any(i.kind == 'PER' for i in candidate.instances)}",
+            *near,
         ]
-        where = "in" if own else "out"
         yield where
         for feature in base:
             yield f"{where}|{feature}"
@@ -298,21 +333,43 @@ class Features:
         yield f"{where}|key={candidate.key}"
         yield f"{where}|{kind}|{detection.status}"
         if not own:
-            yield f"out|{mode}|{share}|others={others}|also={base[6]}|before={base[4]}"
+            yield from self._absent(candidate, detection, article, near, share, others)
             return
-        nearest = min(own, key=lambda i: view.distance(i))
+        nearest = min(own, key=view.distance)
         for label, instances in (("near", [nearest]), ("any", own)):
-            seen: set[str] = set()
-            for instance in instances:
-                seen.update(self._here(instance, view, inside))
+            seen = {f for i in instances for f in self._here(i, view, article.inside)}
             for feature in sorted(seen):
                 yield f"{label}|{feature}"
                 yield f"{label}|{mode}|{feature}"
                 if mode != kind:
                     yield f"{label}|{kind}|{feature}"
-        position = rank[candidate.key]
-        yield f"rank={min(position, 3)}|of={others}"
-        yield f"{mode}|rank={min(position, 3)}|of={others}"
+        position = min(keys.index(candidate.key), 3)
+        yield f"rank={position}|of={others}"
+        yield f"{mode}|rank={position}|of={others}"
+
+    @staticmethod
+    def _absent(
+        candidate: Candidate,
+        detection: Detection,
+        article: _Article,
+        near: list[str],
+        share: str,
+        others: int,
+    ) -> Iterator[str]:
+        """What speaks for a party that the evidence leaves out: its gap, and how near it was named."""
+        mode = detection.mode or detection.type
+        earlier = [
+            detection.sentence - i.sentence
+            for i in candidate.instances
+            if i.sentence < detection.sentence
+        ]
+        distance = min(earlier, default=9)
+        recent = "none" if not earlier else "1" if distance == 1 else "3" if distance <= 3 else "far"
+        yield f"out|{mode}|{share}|others={others}|{'|'.join(near[:4])}"
+        for feature in (*near, f"recent={recent}", f"share={share}", f"{share}|recent={recent}"):
+            yield f"out|gap={article.gap}|{feature}"
+            yield f"out|{mode}|gap={article.gap}|{feature}"
+        yield f"out|{'|'.join(near)}|{share}"
 
     def _here(self, instance: Instance, view: _View, inside: list[Instance]) -> Iterator[str]:
         """What stands around one mention in the evidence sentence."""
@@ -320,8 +377,14 @@ class Features:
         end = view.at(instance.end - 1)
         trigger, trigger_end = view.trigger()
         side = "before" if end < trigger else "after" if at > trigger_end else "inside"
-        gap = view.folded[end + 1 : trigger] if side == "before" else view.folded[trigger_end + 1 : at]
-        form = "desc" if instance.described and instance.role else "adj" if instance.described else ""
+        gap = (
+            view.folded[end + 1 : trigger]
+            if side == "before"
+            else view.folded[trigger_end + 1 : at]
+        )
+        form = (
+            "desc" if instance.described and instance.role else "adj" if instance.described else ""
+        )
         kind = instance.kind or form
         previous = view.word(at - 1)
         preposition = view.preposition(at, self._prepositions)

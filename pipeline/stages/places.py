@@ -14,12 +14,11 @@ from typing import Final
 from pipeline.languages import LanguagePack
 from pipeline.records import Place
 from pipeline.stages import linear
-from pipeline.stages.gazetteer import KOSOVO, Thing, fold, gazetteer
+from pipeline.stages.gazetteer import KOSOVO, UNKNOWN, Thing, fold, gazetteer
 from pipeline.stages.linear import Linear
 from pipeline.stages.values import Detection, Document, ResolvedMention
 
 _WORD: Final = re.compile(r"[^\W_]+|[^\w\s]")
-_UNKNOWN: Final = "UNK"
 
 
 class PlaceFeatures:
@@ -28,7 +27,8 @@ class PlaceFeatures:
     def __init__(self, pack: LanguagePack) -> None:
         self._gazetteer = gazetteer(pack)
         roles = pack.table("roles.toml")
-        self._prepositions = frozenset(roles["prepositions"]["words"])
+        articles = self._gazetteer.morphology.articles - {"ne", "per"}
+        self._prepositions = frozenset(roles["prepositions"]["words"]) - articles
         self._clauses = frozenset(roles["clauses"]["words"])
 
     def __call__(
@@ -41,7 +41,7 @@ class PlaceFeatures:
         for name in names:
             if name.mention.type == "LOC" and name.mention.sentence in wanted:
                 thing = self._gazetteer.place(name.mention.text)
-                if thing is not None and thing.code != _UNKNOWN:
+                if thing is not None and thing.code != UNKNOWN:
                     of_sentence[name.mention.sentence].append((name, thing))
         cities = sum(thing.kind != "country" for _, thing in of_sentence[here])
         return [
@@ -65,11 +65,13 @@ class PlaceFeatures:
         before = _WORD.findall(fold(text[span.start : mention.start]))
         after = _WORD.findall(fold(text[mention.end : span.end]))
         previous = before[-1] if before else "^"
+        # Articles stand between a preposition and its place: "në aeroportin e Ankarasë".
         preposition = next(
-            (word for word in reversed(before[-3:]) if word in self._prepositions or word == ","),
-            "",
+            (w for w in reversed(before[-4:]) if w in self._prepositions or not w.isalnum()), ""
         )
         mode = detection.mode or detection.type
+        # Acts that people meet for have places of another kind than acts done from afar.
+        group = "consult" if detection.mode else "act"
         own = mention.sentence == detection.sentence
         label = "in" if own else f"out{mention.sentence in detection.also}{cities > 0}"
         kind = "country" if thing.kind == "country" else "city"
@@ -85,6 +87,8 @@ class PlaceFeatures:
             f"rank={min(rank, 3)}|kind={kind}",
             f"cities={min(cities, 2)}|kind={kind}",
             f"name={thing.name}",
+            f"kind={kind}|preposition={preposition}|previous={previous}",
+            f"kind={kind}|dateline={mention.sentence <= 1 and not before and mention.text.isupper()}",
         ]
         if own:
             if mention.end <= detection.trigger_start:
@@ -100,15 +104,24 @@ class PlaceFeatures:
                 f"distance={limit}|kind={kind}|previous={previous}",
                 f"side={side}|clause={clause}|previous={previous}",
                 f"clause={clause}|kind={kind}",
+                f"clause={clause}|kind={kind}|preposition={preposition}",
+                f"side={side}|clause={clause}|kind={kind}|preposition={preposition}",
+                f"distance={limit}|kind={kind}|preposition={preposition}",
             ]
             trigger = _WORD.findall(fold(text[detection.trigger_start : detection.trigger_end]))
             features += [f"trigger={w[:5]}|previous={previous}" for w in trigger[:4]]
         else:
             offset = max(-2, min(2, mention.sentence - detection.sentence))
-            features += [f"offset={offset}", f"title={mention.sentence == 0}"]
+            features += [
+                f"offset={offset}",
+                f"title={mention.sentence == 0}",
+                f"offset={offset}|kind={kind}|preposition={preposition}",
+                f"title={mention.sentence == 0}|kind={kind}|preposition={preposition}",
+            ]
         yield label
         for feature in features:
             yield f"{label}|{feature}"
+            yield f"{label}|{group}|{feature}"
             yield f"{label}|{mode}|{feature}"
         yield f"{label}|{mode}|{detection.status}|{kind}"
 

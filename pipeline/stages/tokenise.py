@@ -236,7 +236,7 @@ class Characters:
         """Units ``(length,)`` and features ``(length, width)``, those of position left at zero."""
         new = sorted(set(text) - self._rows.keys())
         if new:
-            self._rows.update((character, len(self._rows) + at) for at, character in enumerate(new))
+            self._rows |= {character: at for at, character in enumerate(new, len(self._rows))}
             units = [self._vocab.unit2id(character) for character in new]
             features = [[float(f(character)) for f in self._functions] for character in new]
             self._units = torch.cat([self._units, torch.tensor(units)])

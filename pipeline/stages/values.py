@@ -1,6 +1,6 @@
-"""What travels between the stages: small frozen values that never go on the wire.
+r"""What travels between the stages: small frozen values that never go on the wire.
 
-All offsets are ``[start, end)`` in Unicode code points of ``title + "\\n\\n" + body``.
+All offsets are ``[start, end)`` in Unicode code points of ``title + "\n\n" + body``.
 """
 
 from __future__ import annotations

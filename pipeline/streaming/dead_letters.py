@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -107,7 +107,7 @@ def repaired(value: bytes | None, limits: decode.Limits) -> bytes:
     return mended
 
 
-async def read(settings: Settings) -> AsyncIterator[DeadLetter]:
+async def read(settings: Settings) -> AsyncGenerator[DeadLetter, None]:
     """Every dead letter on the topic at this moment, in no order across partitions.
 
     Raises:
@@ -209,7 +209,7 @@ async def _in_ranges(
     consumer: AIOKafkaConsumer,
     settings: Settings,
     ranges: dict[TopicPartition, tuple[int, int]],
-) -> AsyncIterator[DeadLetter]:
+) -> AsyncGenerator[DeadLetter, None]:
     """The messages with offsets in ``[begin, end)`` of each partition."""
     left = {tp for tp, (begin, end) in ranges.items() if begin < end}
     consumer.assign(sorted(left))

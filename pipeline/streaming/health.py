@@ -37,6 +37,7 @@ class Progress:
         self._ticked = now
         self._models_loaded = False
         self._assigned: int | None = None
+        self._waiting_since: float | None = None
         self._in_hand = 0
         self._lag = 0
 
@@ -44,16 +45,19 @@ class Progress:
         """The models are loaded."""
         with self._lock:
             self._models_loaded = True
+            self._waiting_since = self._clock()
 
     def assigned(self, partitions: int) -> None:
         """The group has met and gave us this many partitions of ``articles.raw``."""
         with self._lock:
             self._assigned = partitions
+            self._waiting_since = None
 
     def revoked(self) -> None:
         """A rebalance has begun."""
         with self._lock:
             self._assigned = None
+            self._waiting_since = self._clock()
 
     def tick(self, lag: int) -> None:
         """The event loop runs; ``lag`` messages wait in our partitions."""
@@ -97,6 +101,10 @@ class Progress:
             # Before the models are loaded nobody ticks; a load that hangs has its own time limit.
             if self._models_loaded and loop > LOOP_STALL_S:
                 return False, {**state, "reason": "the event loop stands still"}
+            # A consumer whose group refused it stays quiet for ever.
+            waiting = self._waiting_since
+            if waiting is not None and now - waiting > self._stall_s:
+                return False, {**state, "reason": "the group has assigned no partitions"}
             if work and stalled > self._stall_s:
                 return False, {**state, "reason": "there is work and no progress"}
             return True, state
@@ -132,8 +140,11 @@ class ProbeServer:
         except OSError as error:
             raise ConfigurationError(
                 [
-                    f"health: cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
-                    "Set KASNEC_HEALTH_PORT to another port, or to 0 for a free one."
+                    (
+                        f"health: cannot listen on {settings.host}:{settings.port}: "
+                        f"{error.strerror}. Set KASNEC_HEALTH_PORT to another port, or to 0 for a "
+                        "free one."
+                    )
                 ]
             ) from error
         self.port: int = self._server.server_port

@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -301,7 +301,7 @@ def _count(reject: Reject, summary: Summary) -> None:
 
 async def _in_thread(
     items: Iterable[Message | Reject], stop: asyncio.Event
-) -> AsyncIterator[Message | Reject]:
+) -> AsyncGenerator[Message | Reject, None]:
     """The items, read in a daemon thread: a silent pipe holds up neither the loop nor the end."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Message | Reject | Exception | None] = asyncio.Queue()

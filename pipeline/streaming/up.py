@@ -74,9 +74,7 @@ async def run(settings: Settings, seeds: Path, *, exit_when_done: bool) -> bool:
             if await _until_ready(worker, settings, stop, view):
                 await _show(worker, settings, files, records, stop, view, exit_when_done)
         view.summarise()
-        if not stop.is_set() and not exit_when_done:
-            await stop.wait()
-    return view.complete or stop.is_set()
+    return view.complete or not exit_when_done
 
 
 def _with(settings: Settings, section: str, **values: Any) -> Settings:
@@ -185,11 +183,15 @@ async def _show(
         if topic:
             view.add(topic, key, record)
         view.refresh()
-        if stop.is_set() or (sending.done() and view.done and exit_when_done):
+        if sending.done() and view.done:
+            if exit_when_done:
+                break
+            view.state = "All seeds are processed. New articles show here; Ctrl-C stops everything."
+        if stop.is_set():
             break
         if sending.done():
-            sending.result()
-    stop.set() if not sending.done() else None
+            sending.result()  # raises what ended it
+    stop.set()
     await sending
 
 

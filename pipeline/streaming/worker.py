@@ -14,7 +14,8 @@ from pipeline.errors import InfrastructureError
 from pipeline.isolation import ChainFactory, IsolatedChain, real_chain
 from pipeline.settings import Settings
 from pipeline.stages.decode import Limits
-from pipeline.streaming import agents, app as faust_app, metrics, topics
+from pipeline.streaming import agents, metrics, topics
+from pipeline.streaming import app as faust_app
 from pipeline.streaming.delivery import Outbox, Outgoing
 from pipeline.streaming.health import ProbeServer, Progress
 
@@ -111,7 +112,15 @@ def _consume(settings: Settings, chain: IsolatedChain, progress: Progress) -> in
             progress.tick(_lag(app, settings.topics.raw.name))
             await app.sleep(1.0)
 
-    worker = faust.Worker(app, loop=loop, loglevel="WARNING", quiet=True, redirect_stdouts=False)
+    worker = faust.Worker(
+        app,
+        loop=loop,
+        quiet=True,
+        redirect_stdouts=False,
+        # Faust's own set-up lets aiokafka format a debug record for every request.
+        override_logging=False,
+        loglevel=None,
+    )
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
@@ -146,3 +155,5 @@ def _log_to_stderr(loglevel: str) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
+    for library in ("aiokafka", "faust", "mode", "asyncio"):
+        logging.getLogger(library).setLevel(logging.WARNING)

@@ -164,7 +164,7 @@ def cases(data: Path) -> list[Case]:
 
 def _stated(case: Case) -> NDArray[np.int8]:
     """Sentences x types: 1 where the evidence of an event stands, 2 where it is only repeated."""
-    stated = np.zeros((len(case.sentences), _TYPES), dtype=np.int8)
+    stated: NDArray[np.int8] = np.zeros((len(case.sentences), _TYPES), dtype=np.int8)
     for event in case.gold:
         column = EVENT_TYPES.index(event["type"])
         for index in event["also"]:
@@ -194,7 +194,7 @@ def _tokens(found: Sequence[Case]) -> Weights:
             empty = not stated[index].any()
             if not sentence.folded or (empty and index % _KEPT):
                 continue
-            here = np.zeros((len(sentence.folded), _TYPES), dtype=np.float32)
+            here: Scores = np.zeros((len(sentence.folded), _TYPES), dtype=np.float32)
             for event in case.gold:
                 if event["s"] == index and (span := _span(case, event)):
                     here[span[0] : span[1] + 1, EVENT_TYPES.index(event["type"])] = 1
@@ -222,7 +222,7 @@ def _attributes(found: Sequence[Case]) -> Attributes:
             statuses += [STATUSES.index(event["status"]) for event, _ in marked]
             modes += [MODES.index(e["mode"]) if e.get("mode") else -1 for e, _ in marked]
     matrix = sparse.vstack(matrices).tocsr()
-    status = np.eye(len(STATUSES), dtype=np.float32)[statuses]
+    status: Scores = np.eye(len(STATUSES), dtype=np.float32)[statuses]
     consult = np.flatnonzero(np.array(modes) >= 0)
     mode = np.eye(len(MODES), dtype=np.float32)[np.array(modes)[consult]]
     strength = _STRENGTH["attribute"]
@@ -280,8 +280,8 @@ def score(judged: Sequence[Judged], predicted: Sequence[tuple[CodedEvent, ...]])
         free = list(range(len(one.case.gold)))
         total["eventless"] += not one.case.gold
         total["false_in_eventless"] += len(events) if not one.case.gold else 0
-        for event in one.case.gold:
-            kinds[event["type"]]["gold"] += 1
+        for truth in one.case.gold:
+            kinds[truth["type"]]["gold"] += 1
         for event in events:
             found = event.detection
             kinds[found.type]["predicted"] += 1
@@ -294,7 +294,8 @@ def score(judged: Sequence[Judged], predicted: Sequence[tuple[CodedEvent, ...]])
             reliability.append((found.confidence, bool(fitting)))
             if not fitting:
                 continue
-            best = max(fitting, key=lambda g, f=found, c=one.case: _agreement(c.gold[g], f))
+            agreements = [_agreement(one.case.gold[g], found) for g in fitting]
+            best = fitting[agreements.index(max(agreements))]
             free.remove(best)
             gold = one.case.gold[best]
             kinds[found.type]["right"] += 1
@@ -320,9 +321,9 @@ def score(judged: Sequence[Judged], predicted: Sequence[tuple[CodedEvent, ...]])
 
 def _agreement(gold: dict[str, Any], found: Detection) -> int:
     return (
-        (gold["s"] == found.sentence)
-        + 2 * (gold["status"] == found.status)
-        + 2 * (gold.get("mode") == found.mode)
+        int(gold["s"] == found.sentence)
+        + 2 * int(gold["status"] == found.status)
+        + 2 * int(gold.get("mode") == found.mode)
     )
 
 

@@ -19,7 +19,6 @@ import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,9 +40,10 @@ from pipeline.stages.entities import Batches, EntityTagger, form
 from pipeline.stages.tokenise import Tokeniser
 from pipeline.stages.values import Document, Sentence
 from pipeline.training import data as sources
-from pipeline.training.dense import dense
 from pipeline.training.manifest import preview
+from pipeline.training.packed import linear_time
 
+_AVERAGE_EVERY: Final = 5  # steps
 _WINDOW: Final = 4  # words to each side that count as company of a word
 Tagged = list[tuple[str, str]]  # forms and BIOES tags of a sentence
 
@@ -200,30 +200,23 @@ def fit(
     steps = int(settings.epochs * len(train) / settings.batch)
     weights = dict(model.named_parameters())
     average = {name: value.detach().clone() for name, value in weights.items()}
-    optimizer = (
-        next(iter(trainer.optimizer.values()))
-        if isinstance(trainer.optimizer, dict)
-        else trainer.optimizer
-    )
     began, losses = time.monotonic(), 0.0
-    fast = ExitStack()
-    fast.enter_context(dense(model.taggerlstm, "lstm"))
-    fast.enter_context(dense(model.charmodel.charlstm, "lstm"))
-    for step, batch in zip(range(1, steps + 1), epochs(), strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = settings.rate * min(1.0, step / 100) * max(0.02, 1 - step / steps)
-        losses += trainer.update(batch)
-        keep = min(0.998, step / (step + 10))
-        with torch.no_grad():
-            for name, value in weights.items():
-                average[name].lerp_(value, 1 - keep)
-        if step % 200 == 0:
-            print(
-                f"ner {step}/{steps} loss {losses / 200:.3f} {time.monotonic() - began:.0f} s",
-                flush=True,
-            )
-            losses = 0.0
-    fast.close()
+    places = (model.taggerlstm, "lstm"), (model.charmodel.charlstm, "lstm")
+    with linear_time(*places):
+        for step, batch in zip(range(1, steps + 1), epochs(), strict=False):
+            trainer.change_lr(settings.rate * min(1.0, step / 100) * max(0.02, 1 - step / steps))
+            losses += trainer.update(batch)
+            if step % _AVERAGE_EVERY == 0:
+                new = 1 - min(0.99, step / (step + 10 * _AVERAGE_EVERY))
+                with torch.no_grad():
+                    for name, value in weights.items():
+                        average[name].lerp_(value, new)
+            if step % 100 == 0:
+                print(
+                    f"ner {step}/{steps} loss {losses / 100:.3f} {time.monotonic() - began:.0f} s",
+                    flush=True,
+                )
+                losses = 0.0
     with torch.no_grad():
         for name, value in weights.items():
             value.copy_(average[name])
@@ -302,7 +295,7 @@ def prepare(
     ]
     counts = Counter(word for sentence in text for word in sentence)
     of_gold = Counter(word for sentence in text[: len(train)] for word in sentence)
-    words = sorted(w for w, n in counts.items() if n >= 4 or of_gold[w] >= 2)
+    words = sorted(w for w, n in counts.items() if n >= 8 or of_gold[w] >= 2)
     return train, documents, word_vectors(text, words, settings.word)
 
 

@@ -8,13 +8,14 @@ cross-validation over articles, given the gold sentences, names, types, statuses
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from sklearn.feature_extraction import DictVectorizer
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from pipeline import languages
@@ -28,11 +29,11 @@ from pipeline.stages.values import Detection, Document, Mention, ResolvedMention
 from pipeline.training import data as gold_data
 
 # Inverse strengths of regularisation, chosen by the cross-validation below (see _figures).
-_STRENGTH: Final = {"party": 0.1, "date": 0.3, "place": 0.1}
+_STRENGTH: Final = {"party": 0.03, "date": 0.3, "place": 1.0}
 # NTREX articles carry no publication date of their own, so that no relative date can be checked.
 _STAND_IN_DATES: Final = "ntrex-"
 # A feature must occur in so many examples: rarer ones only remember names of the training articles.
-_SUPPORT: Final = 3
+_SUPPORT: Final = 4
 _THRESHOLDS: Final = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
@@ -74,8 +75,8 @@ def events(data: Path) -> list[Event]:
         for article, row in zip(gold_data.read_gold(path), rows, strict=True):
             document = _document(article)
             names = resolve(document)
-            for event in row["events"]:  # type: ignore[attr-defined]
-                found.append(Event(document, names, _detection(document, event), event))
+            listed: list[dict[str, Any]] = row["events"]  # type: ignore[assignment]
+            found.extend(Event(document, names, _detection(document, e), e) for e in listed)
     return found
 
 
@@ -168,55 +169,62 @@ def place_cases(found: Sequence[Event]) -> list[Case]:
     return cases
 
 
-class Model:
-    """A fitted classifier with its vocabulary."""
+class Matrix:
+    """The examples of all cases as one sparse matrix, so that their names are read only once."""
 
-    def __init__(self, cases: Sequence[Case], strength: float) -> None:
-        examples = [example for case in cases for example in case.examples]
-        rows = [dict.fromkeys(example.features, 1) for example in examples]
-        self._vectors = DictVectorizer(dtype=np.float32)
-        matrix = self._vectors.fit_transform(rows)
-        kept = np.asarray((matrix > 0).sum(axis=0)).ravel() >= _SUPPORT
-        self._vectors.restrict(kept)
-        self._fit = LogisticRegression(C=strength, max_iter=300, tol=1e-4)
-        self._fit.fit(self._vectors.transform(rows), [example.label for example in examples])
-        self.classes: list[str] = self._fit.classes_.tolist()
-
-    def probabilities(self, cases: Sequence[Case]) -> list[list[dict[str, float]]]:
-        """For each case, for each candidate, the probability of each class."""
-        found = []
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._columns: dict[str, int] = {}
+        columns: list[int] = []
+        ends = [0]
         for case in cases:
-            if not case.examples:
-                found.append([])
-                continue
-            rows = [dict.fromkeys(example.features, 1) for example in case.examples]
-            odds = self._fit.predict_proba(self._vectors.transform(rows))
-            found.append([dict(zip(self.classes, row.tolist(), strict=True)) for row in odds])
-        return found
+            for example in case.examples:
+                columns.extend(
+                    self._columns.setdefault(name, len(self._columns))
+                    for name in dict.fromkeys(example.features)
+                )
+                ends.append(len(columns))
+        shape = (len(ends) - 1, len(self._columns))
+        self._rows = csr_matrix((np.ones(len(columns), np.float32), columns, ends), shape)
+        self._labels = np.array([e.label for case in cases for e in case.examples])
+        self._articles = np.array([case.article for case in cases for _ in case.examples])
+        self._sizes = [len(case.examples) for case in cases]
 
-    def arrays(self) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
-        """Feature names, classes, weights (features x classes) and bias."""
-        weights, bias = self._fit.coef_.T, self._fit.intercept_
-        if len(self.classes) == 2:
+    def _fit(
+        self, rows: npt.NDArray[np.bool_], strength: float
+    ) -> tuple[npt.NDArray[np.int64], LogisticRegression]:
+        """A model of some rows, and the columns that it reads."""
+        kept = np.flatnonzero(np.asarray(self._rows[rows].sum(axis=0)).ravel() >= _SUPPORT)
+        model = LogisticRegression(C=strength, max_iter=200, tol=1e-3)
+        return kept, model.fit(self._rows[rows][:, kept], self._labels[rows])
+
+    def crossed(self, folds: Sequence[set[str]], strength: float) -> list[list[dict[str, float]]]:
+        """For each case, for each example, class probabilities by a model of other articles."""
+        found: list[dict[str, float]] = [{} for _ in self._labels]
+        for fold in folds:
+            held = np.isin(self._articles, sorted(fold))
+            kept, model = self._fit(~held, strength)
+            odds = model.predict_proba(self._rows[held][:, kept])
+            for row, values in zip(np.flatnonzero(held).tolist(), odds.tolist(), strict=True):
+                found[row] = dict(zip(model.classes_.tolist(), values, strict=True))
+        rows = iter(found)
+        return [[next(rows) for _ in range(size)] for size in self._sizes]
+
+    def arrays(
+        self, strength: float
+    ) -> tuple[list[str], list[str], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The model of all rows: feature names, classes, weights (features x classes), bias."""
+        kept, model = self._fit(np.ones(len(self._labels), dtype=bool), strength)
+        names = list(self._columns)
+        weights, bias = model.coef_.T, model.intercept_
+        if len(model.classes_) == 2:
+            # Half each way gives the same odds as the one column that scikit-learn keeps.
             weights, bias = np.hstack([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
         return (
-            self._vectors.get_feature_names_out().tolist(),
-            self.classes,
+            [names[column] for column in kept],
+            model.classes_.tolist(),
             weights.astype(np.float32),
             bias.astype(np.float32),
         )
-
-
-def crossed(
-    cases: Sequence[Case], folds: Sequence[set[str]], strength: float
-) -> list[list[dict[str, float]]]:
-    """Probabilities of every case by a model that has not seen its article."""
-    found: dict[int, list[dict[str, float]]] = {}
-    for fold in folds:
-        model = Model([case for case in cases if case.article not in fold], strength)
-        held = [index for index, case in enumerate(cases) if case.article in fold]
-        found.update(zip(held, model.probabilities([cases[i] for i in held]), strict=True))
-    return [found[index] for index in range(len(cases))]
 
 
 def party_choice(case: Case, odds: Sequence[dict[str, float]], threshold: float) -> frozenset[str]:
@@ -258,22 +266,31 @@ def single_figures(cases: Sequence[Case], chosen: Sequence[frozenset[str]]) -> d
 
 _Choice = Callable[[Case, Sequence[dict[str, float]], float], frozenset[str]]
 _Figures = Callable[[Sequence[Case], Sequence[frozenset[str]]], dict[str, float]]
+# How a model's probabilities become values, how these are measured, and the figure that decides.
+_MEASURES: Final[dict[str, tuple[_Choice, _Figures, str]]] = {
+    "party": (party_choice, party_figures, "f1"),
+    "date": (single_choice, single_figures, "accuracy"),
+    "place": (single_choice, single_figures, "accuracy"),
+}
 
 
 def train(data: Path, out: Path) -> dict[str, object]:
     """Write ``parties.json`` and ``parties.npz`` into ``out``; return cross-validated figures."""
     found = events(data)
-    tasks: list[tuple[str, list[Case], _Choice, _Figures, str]] = [
-        ("party", party_cases(found), party_choice, party_figures, "f1"),
-        ("date", date_cases(found), single_choice, single_figures, "accuracy"),
-        ("place", place_cases(found), single_choice, single_figures, "accuracy"),
-    ]
     folds = gold_data.fifths(gold_data.gold(data))
+    cases = {"party": party_cases(found), "date": date_cases(found), "place": place_cases(found)}
+    return fit(cases, folds, out)
+
+
+def fit(tasks: Mapping[str, list[Case]], folds: Sequence[set[str]], out: Path) -> dict[str, object]:
+    """Fit and write the models of ``tasks`` with the thresholds that do best across ``folds``."""
     names: dict[str, Any] = {}
     arrays: dict[str, Any] = {}
     figures: dict[str, object] = {}
-    for name, cases, choose, measure, aim in tasks:
-        odds = crossed(cases, folds, _STRENGTH[name])
+    for name, cases in tasks.items():
+        choose, measure, aim = _MEASURES[name]
+        matrix = Matrix(cases)
+        odds = matrix.crossed(folds, _STRENGTH[name])
         by_threshold = {
             threshold: measure(
                 cases, [choose(c, o, threshold) for c, o in zip(cases, odds, strict=True)]
@@ -282,7 +299,7 @@ def train(data: Path, out: Path) -> dict[str, object]:
         }
         threshold = max(by_threshold, key=lambda t: (by_threshold[t][aim], -t))
         figures[name] = {"threshold": threshold, **by_threshold[threshold]}
-        features, classes, weights, bias = Model(cases, _STRENGTH[name]).arrays()
+        features, classes, weights, bias = matrix.arrays(_STRENGTH[name])
         names[name] = {"classes": classes, "threshold": threshold, "features": features}
         arrays |= {f"{name}.weights": weights, f"{name}.bias": bias}
     (out / NAMES).write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")

@@ -144,6 +144,7 @@ def test_missing_model_is_named(tmp_path: Path) -> None:
     pack = languages.LanguagePack(
         code="xx",
         model="xx-1",
+        aliases=(),
         folder=tmp_path,
         checksums={"events.json": "0", "events.npz": "0"},
     )

@@ -60,7 +60,10 @@ WHITE = " \t\n\r\v\f\x1c\x1d\x1e\x1f\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + 
 
 ODD = {
     "emoji and astral letters": ("🇦🇱 Takimi 😀", "Ministri 👨‍👩‍👧 foli. 𝔄lbani 𐐷 erdhi."),
-    "no-break space and soft hyphen": ("Lajm\xa0i ri", "Kryemi\xadnistri\xa0foli. Pastaj\u202fiku."),
+    "no-break space and soft hyphen": (
+        "Lajm\xa0i ri",
+        "Kryemi\xadnistri\xa0foli. Pastaj\u202fiku.",
+    ),
     "tabs and many spaces": ("\t Titull   i\t\tgjatë ", "Fjali  e   parë.\t\t   Fjali e dytë.  "),
     "carriage returns": ("Titull", "Rreshti i parë\r\nRreshti i dytë\r\n\r\n"),
     "control characters": ("Titull\x85i", "Një\x97fjali. \x80\x81 Tjetra.\x00 Fund."),
@@ -171,9 +174,9 @@ def test_stops_inside_a_sentence_do_not_split_it(tokenise: Tokeniser, sentence: 
 def test_words_keep_their_endings_and_marks_stand_alone(tokenise: Tokeniser) -> None:
     """Tokens are surface words with their case endings; quotes, commas and stops are apart."""
     one = article("Lajm", "“SHBA-së i duhet NATO-ja”, tha ai në orën 12:30, më 27.06.2020.")
-    assert [t.text for t in tokenise([one])[0][1].tokens] == (
+    assert " ".join(t.text for t in tokenise([one])[0][1].tokens) == (
         "“ SHBA-së i duhet NATO-ja ” , tha ai në orën 12:30 , më 27.06.2020 ."
-    ).split(" ")
+    )
 
 
 def test_a_batch_gives_what_single_articles_give(tokenise: Tokeniser) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -108,7 +108,7 @@ class WorkerProcess:
         return self
 
     def kill(self) -> None:
-        """kill -9."""
+        """End it by kill -9."""
         self.send(signal.SIGKILL)
         self._wait(10)
 
@@ -184,7 +184,7 @@ async def produce(
     settings: Settings,
     values: Iterable[bytes | None],
     *,
-    key: Callable[[bytes | None], bytes | None] = lambda value: _key(value),
+    key: Callable[[bytes | None], bytes | None] | None = None,
     partition: int | None = None,
 ) -> None:
     """Put values on ``articles.raw`` and wait for the broker."""
@@ -196,7 +196,7 @@ async def produce(
     try:
         sent = [
             await producer.send(
-                settings.topics.raw.name, value, key=key(value), partition=partition
+                settings.topics.raw.name, value, key=(key or _key)(value), partition=partition
             )
             for value in values
         ]
@@ -253,7 +253,7 @@ class Tail:
             max_partition_fetch_bytes=settings.topics.dead_letter.max_message_bytes,
         )
 
-    async def __aenter__(self) -> Tail:
+    async def __aenter__(self) -> Self:
         await self._consumer.start()
         topics = self._settings.topics
         self._consumer.assign(

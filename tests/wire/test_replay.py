@@ -140,11 +140,11 @@ async def test_rate_and_speed_pace_the_messages(settings: Settings) -> None:
 async def test_stop_ends_a_waiting_replay(settings: Settings) -> None:
     """A stop while the next article is hours away ends it with what was sent."""
     stop = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.3, stop.set)
     async with asyncio.timeout(30):
         summary = await replaying.replay(
             _messages([_article(1), _article(2)]),
             settings,
+            lambda _: stop.set(),
             pace=Pace(per_second=0.001),
             dry_run=True,
             stop=stop,
