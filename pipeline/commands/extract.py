@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from pipeline import sources
 from pipeline.errors import BadInput
 from pipeline.isolation import IsolatedChain, Outcome
+from pipeline.records import RawArticle
 from pipeline.settings import Settings
 from pipeline.stages import decode
 from pipeline.terminal import plain, shortened
@@ -109,7 +110,7 @@ def command(
 
 def _articles(
     found: Iterator[sources.Found], settings: Settings, *, normalise: bool
-) -> Iterator[tuple[str, decode.RawArticle | BadInput]]:
+) -> Iterator[tuple[str, RawArticle | BadInput]]:
     limits = decode.Limits(
         max_text_chars=settings.limits.max_text_chars,
         max_message_bytes=settings.limits.max_message_bytes,
@@ -127,7 +128,7 @@ def _articles(
 
 
 async def _extract(
-    articles: Iterator[tuple[str, decode.RawArticle | BadInput]],
+    articles: Iterator[tuple[str, RawArticle | BadInput]],
     settings: Settings,
     jobs: int,
     console: Console,

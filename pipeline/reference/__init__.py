@@ -1,4 +1,4 @@
-"""Facts that no language owns: codes of events, names of states and organisations, office holders."""
+"""Facts that no language owns: codes of events, states, organisations, office holders."""
 
 from __future__ import annotations
 

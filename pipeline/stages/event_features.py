@@ -31,7 +31,9 @@ ATTRIBUTE_BITS: Final = 15
 _WORD: Final = re.compile(r"\d+|[^\W\d_]+(?:'[^\W\d_]+)*|[^\w\s]")
 _APOSTROPHES: Final = str.maketrans("’‘`´", "''''")
 _STEM: Final = 5  # Albanian inflects at the end: the first letters stand for the lexeme
-_WINDOW: Final = 5  # words on each side of the trigger that its status and mode may depend on
+_WINDOW: Final = 8  # words on each side of the trigger that its status and mode may depend on
+_TOPIC: Final = 0.4  # weight of the whole sentence beside them
+_SHORT: Final = 4  # letters of a short word
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth, TAOCP 6.4)
 _CHAIN: Final = np.uint64(0x100000001B3)  # the prime of FNV-1a
 _SALT: Final = 0x51ED270B27
@@ -163,17 +165,17 @@ def _shape(sentence: Words, index: int) -> list[str]:
     ]
 
 
-def _describe(row: _Row, sentence: Words, index: int) -> None:
+def _describe(row: _Row, sentence: Words, index: int, *, share: float = 1.0) -> None:
     content = _content(sentence)
     stems = _hashes(_stems(sentence))
-    row.add(1, _hashes(content), 1.0)
-    row.add(2, _hashes([word[:_STEM] for word in content]), 1.0)
-    row.add(3, np.array([g for word in content for g in _grams(word)], dtype=np.uint64), 1.0)
-    row.add(4, _joined(stems[:-1], stems[1:]), 1.0)
-    row.add(5, _joined(stems[:-2], stems[1:-1], stems[2:]), 0.7)
-    row.add(6, _hashes(_shape(sentence, index)), 0.5)
+    row.add(1, _hashes(content), share)
+    row.add(2, _hashes([word[:_STEM] for word in content]), share)
+    row.add(3, np.array([g for word in content for g in _grams(word)], dtype=np.uint64), share)
+    row.add(4, _joined(stems[:-1], stems[1:]), share)
+    row.add(5, _joined(stems[:-2], stems[1:-1], stems[2:]), 0.7 * share)
+    row.add(6, _hashes(_shape(sentence, index)), 0.5 * share)
     names = [w[:_STEM] for w, name in zip(sentence.folded, sentence.named, strict=True) if name]
-    row.add(7, _hashes(names), 0.4)
+    row.add(7, _hashes(names), 0.4 * share)
 
 
 def sentence_matrix(sentences: Sequence[Words]) -> sparse.csr_matrix:
@@ -220,19 +222,28 @@ def attribute_matrix(
     rows = []
     for index, first, last, kind in found:
         sentence, row = sentences[index], _Row(ATTRIBUTE_BITS)
-        _describe(row, sentence, index)
-        stems = [word[:_STEM] for word in sentence.masked]
+        # The whole sentence counts for less than what stands around the trigger: its topic says
+        # little about whether the act took place.
+        _describe(row, sentence, index, share=_TOPIC)
+        full = list(sentence.masked)
+        stems = [word[:_STEM] for word in full]
         trigger = stems[first : last + 1]
         before = stems[max(0, first - _WINDOW) : first]
         after = stems[last + 1 : last + 1 + _WINDOW]
         near = _hashes([*before, *trigger, *after])
         row.add(11, _hashes(trigger), 1.0)
-        row.add(12, _hashes(list(sentence.masked[first : last + 1])), 1.0)
+        row.add(12, _hashes(full[first : last + 1]), 1.0)
         row.add(13, _hashes(before), 1.0)
         row.add(14, _hashes(after), 0.7)
         row.add(15, _joined(near[:-1], near[1:]), 1.0)
         row.add(16, _hashes([kind]), 0.5)
         row.add(17, article, 0.5)
+        row.add(19, _joined(near[:-2], near[1:-1], near[2:]), 0.7)
+        # Auxiliaries and particles ("do të", "u", "po", "nuk") are short words and endings.
+        row.add(20, _hashes([word[-3:] for word in full[max(0, first - 3) : last + 4]]), 0.7)
+        row.add(21, _hashes([word for word in full if len(word) <= _SHORT]), 0.7)
+        lead = _hashes(["^", *full[max(0, first - 3) : last + 1]])
+        row.add(22, _joined(lead[:-1], lead[1:]), 1.0)
         if index:
             row.add(18, _hashes([word[:_STEM] for word in _content(sentences[index - 1])]), 0.3)
         rows.append(row)

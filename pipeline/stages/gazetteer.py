@@ -269,7 +269,7 @@ class Gazetteer:
         )
 
     def body(self, text: str) -> tuple[str, Thing | None, bool] | None:
-        """A body of a state: its kind in English, the owner named with it, whether it may be bare."""
+        """A body of a state: its kind in English, the owner named with it, if it may be bare."""
         words = self.morphology.words(text)
         # The longest name of a body has four words.
         for size in range(min(4, len(words)), 0, -1):
@@ -295,7 +295,7 @@ class Gazetteer:
         return None
 
     def office(self, keys: tuple[tuple[str, ...], ...], day: str) -> Office | None:
-        """The office on ``day`` of whoever has one of these sound keys; the last one if it is over."""
+        """The office on ``day`` of whoever has one of these sound keys; the last if it is over."""
         for key in keys:
             found = self.offices.get(key)
             if not found:

@@ -70,7 +70,7 @@ class NameResolver:
         return ResolvedMention(mention, mention.text, owner.code)
 
     def _bare_bodies(self, names: list[ResolvedMention]) -> None:
-        """ "Qeveria" alone is the government of the state that the article names most."""
+        """A bare "Qeveria" is the government of the state that the article names most."""
         states = Counter(
             name.code
             for name in names

@@ -356,7 +356,7 @@ class Features:
         share: str,
         others: int,
     ) -> Iterator[str]:
-        """What speaks for a party that the evidence leaves out: its gap, and how near it was named."""
+        """What speaks for a party that the evidence leaves out: its gap, how near it was named."""
         mode = detection.mode or detection.type
         earlier = [
             detection.sentence - i.sentence
@@ -364,7 +364,9 @@ class Features:
             if i.sentence < detection.sentence
         ]
         distance = min(earlier, default=9)
-        recent = "none" if not earlier else "1" if distance == 1 else "3" if distance <= 3 else "far"
+        recent = (
+            "none" if not earlier else "1" if distance == 1 else "3" if distance <= 3 else "far"
+        )
         yield f"out|{mode}|{share}|others={others}|{'|'.join(near[:4])}"
         for feature in (*near, f"recent={recent}", f"share={share}", f"{share}|recent={recent}"):
             yield f"out|gap={article.gap}|{feature}"

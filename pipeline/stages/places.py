@@ -75,6 +75,7 @@ class PlaceFeatures:
         own = mention.sentence == detection.sentence
         label = "in" if own else f"out{mention.sentence in detection.also}{cities > 0}"
         kind = "country" if thing.kind == "country" else "city"
+        dateline = mention.sentence <= 1 and not before and mention.text.isupper()
         features = [
             f"kind={kind}",
             f"previous={previous}",
@@ -88,7 +89,7 @@ class PlaceFeatures:
             f"cities={min(cities, 2)}|kind={kind}",
             f"name={thing.name}",
             f"kind={kind}|preposition={preposition}|previous={previous}",
-            f"kind={kind}|dateline={mention.sentence <= 1 and not before and mention.text.isupper()}",
+            f"kind={kind}|dateline={dateline}",
         ]
         if own:
             if mention.end <= detection.trigger_start:

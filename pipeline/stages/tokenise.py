@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ _RUN: Final = re.compile(r"(?<!\S)\S{6,400}(?!\S)")
 # What is not white space. Stanza counts the C1 controls as white space.
 _INK: Final = re.compile(r"[^\s\u0080-\u009f]+")
 
-Labels = NDArray[np.int64]
+Labels: TypeAlias = NDArray[np.int64]
 _WORD_END: Final = 1
 _SENTENCE_END: Final = 2
 
@@ -178,7 +178,8 @@ class Tokeniser:
         """For each line a label a code point: 0 inside a token, 1 its end, 2 end of a sentence."""
         windows = [w for number, text in enumerate(texts) for w in _windows(number, len(text))]
         windows.sort(key=lambda w: w.start - w.end)  # Stanza packs sequences, longest first
-        labels = [np.zeros(len(text), dtype=np.int64) for text in texts]
+        labels: list[Labels] = [np.zeros(len(text), dtype=np.int64) for text in texts]
+        found: Labels
         with torch.inference_mode():
             for at in range(0, len(windows), _BATCH):
                 batch = windows[at : at + _BATCH]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
+import threading
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import faust
 
@@ -20,6 +22,10 @@ from pipeline.streaming.delivery import Outbox, Outgoing
 from pipeline.streaming.health import ProbeServer, Progress
 
 log = logging.getLogger(__name__)
+
+# Supervisors kill ten seconds after SIGTERM; a consumer in the middle of a rebalance can wait longer
+# than that for its group. Nothing is lost by ending: what was not acknowledged is redelivered.
+_END_S: Final = 9.0
 
 
 def run(settings: Settings, *, factory: ChainFactory = real_chain, loglevel: str = "INFO") -> int:
@@ -90,15 +96,12 @@ def _consume(settings: Settings, chain: IsolatedChain, progress: Progress) -> in
         app, raw, handler, batch=worker_settings.batch_size, linger_s=worker_settings.linger_s
     )
 
-    @app.on_partitions_assigned.connect
     async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
         progress.assigned(sum(tp.topic == settings.topics.raw.name for tp in assigned))
 
-    @app.on_partitions_revoked.connect
     async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
         progress.revoked()
 
-    @app.on_before_shutdown.connect
     async def finish(_app: Any, **_: Any) -> None:
         handler.stop()
         try:
@@ -106,13 +109,16 @@ def _consume(settings: Settings, chain: IsolatedChain, progress: Progress) -> in
         except TimeoutError:
             log.warning("what is in hand is not finished: it will be redelivered")
 
-    @app.task
     async def tick() -> None:
         while not app.should_stop:
             progress.tick(_lag(app, settings.topics.raw.name))
             await app.sleep(1.0)
 
-    worker = faust.Worker(
+    app.on_partitions_assigned.connect(assigned)
+    app.on_partitions_revoked.connect(revoked)
+    app.on_before_shutdown.connect(finish)
+    app.task(tick)
+    worker = _Worker(
         app,
         loop=loop,
         quiet=True,
@@ -128,6 +134,29 @@ def _consume(settings: Settings, chain: IsolatedChain, progress: Progress) -> in
     except InfrastructureError:
         log.exception("the worker ends")
     return 1
+
+
+class _Worker(faust.Worker):  # type: ignore[misc, unused-ignore]
+    """A worker that ends in time even where a rebalance holds its consumer back."""
+
+    def _on_sigint(self) -> None:
+        self._end_in_time()
+        super()._on_sigint()
+
+    def _on_sigterm(self) -> None:
+        self._end_in_time()
+        super()._on_sigterm()
+
+    def _end_in_time(self) -> None:
+        watchdog = threading.Timer(_END_S, _end_now)
+        watchdog.daemon = True
+        watchdog.start()
+
+
+def _end_now() -> None:
+    log.warning("still stopping after %g s: ending now, what is unacknowledged comes again", _END_S)
+    # Linux ends the process of the models with us.
+    os._exit(0)
 
 
 def _step(progress: Progress, failure: str | None) -> None:

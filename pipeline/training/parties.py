@@ -68,7 +68,7 @@ class Case:
 def events(data: Path) -> list[Event]:
     """Every gold event of the training files."""
     resolve = NameResolver(languages.load("sq"))
-    found = []
+    found: list[Event] = []
     for name in gold_data.GOLD:
         path = data / "gold" / f"{name}.jsonl"
         rows = [row for _, row in gold_data.read_articles(path)]

@@ -206,7 +206,7 @@ class Noise:
         glue = rng.choice([0.0, 0.2, 0.8])
         result = []
         for number, paragraph in enumerate(paragraphs):
-            copy = []
+            copy: list[Any] = []
             for sentence in paragraph:
                 new = sentence
                 if quotes is not None:

@@ -18,6 +18,7 @@ from pipeline.records import (
     ArticleRef,
     Codes,
     DiplomaticEvent,
+    EventType,
     Evidence,
     RawArticle,
     SentenceSpan,
@@ -66,7 +67,8 @@ def extraction(article: RawArticle) -> Extraction:
         published_at=article.published_at,
     )
     end = len(article.text)
-    types = ("CONSULT", "ACCUSE")[: zlib.crc32(article.id.encode()) % 3]
+    both: tuple[EventType, ...] = ("CONSULT", "ACCUSE")
+    types = both[: zlib.crc32(article.id.encode()) % 3]
     return Extraction(
         AnnotatedArticle(article=ref, sentences=(SentenceSpan(start=0, end=end),), entities=()),
         tuple(
