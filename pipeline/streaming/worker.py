@@ -23,8 +23,8 @@ from pipeline.streaming.health import ProbeServer, Progress
 
 log = logging.getLogger(__name__)
 
-# Supervisors kill ten seconds after SIGTERM; a consumer in the middle of a rebalance can wait longer
-# than that for its group. Nothing is lost by ending: what was not acknowledged is redelivered.
+# Supervisors kill ten seconds after SIGTERM; a consumer in the middle of a rebalance can wait for
+# its group longer than that. Nothing is lost by ending: what is unacknowledged is redelivered.
 _END_S: Final = 9.0
 
 

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 State = tuple[torch.Tensor, torch.Tensor]
 
 
-class LinearTimeLSTM(nn.Module):
+class LinearTimeLSTM(nn.Module):  # type: ignore[misc]
     """Stands in for a bidirectional ``nn.LSTM`` of one layer on sequences given longest first."""
 
     def __init__(self, lstm: nn.LSTM) -> None:

@@ -19,7 +19,7 @@ import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -182,7 +182,7 @@ class Noise:
             month=self._table["months"][month - 1],
         )
 
-    def _mapped(self, sentence: Labelled, table: dict[int, str]) -> Labelled:
+    def _mapped(self, sentence: Labelled, table: Mapping[int, int | str]) -> Labelled:
         return replace(sentence, text=sentence.text.translate(table))
 
     def _glue_words(self, sentence: Labelled) -> Labelled:
