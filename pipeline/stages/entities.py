@@ -16,8 +16,8 @@ from pipeline.records import EntityType
 from pipeline.stages.stanza_local import load
 from pipeline.stages.values import Document, Mention, Sentence
 
-# Sentences of like length run together, about this many tokens at once: beyond that speed does not
-# rise on one core and memory does.
+# Sentences of like length run together, about this many tokens at once. Chosen to bound memory,
+# not tuned.
 _BATCH_TOKENS: Final = 1200
 
 # Typography that carries no meaning for a name, so that the tagger meets one form of each mark.
