@@ -112,7 +112,7 @@ class Worker(_Section):
     linger_s: float = Field(0.05, gt=0, le=10)
     buffer_size: int = Field(64, ge=1)
     stage_timeout_s: float = Field(20.0, gt=0)
-    model_load_timeout_s: float = Field(120.0, gt=0)
+    model_load_timeout_s: float = Field(600.0, gt=0)
     produce_timeout_s: float = Field(10.0, gt=0)
     produce_retry_s: float = Field(300.0, ge=0)
     commit_interval_s: float = Field(0.5, gt=0)
