@@ -12,12 +12,12 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, TypeAlias
 
+import mmh3
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.utils import murmurhash3_32
 
 from pipeline.stages.values import Document
 
@@ -51,6 +51,28 @@ class Words:
     names: tuple[int, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A sparse matrix by rows: of row ``n`` the parts ``[starts[n], starts[n + 1])``.
+
+    SciPy's takes a second to import, which a worker need not wait for.
+    """
+
+    columns: Rows
+    values: NDArray[np.float32]
+    starts: Rows
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def times(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The product with a dense matrix (columns x classes): rows x classes."""
+        product = np.zeros((len(self), weights.shape[1]), dtype=np.float32)
+        for row, (start, end) in enumerate(pairwise(self.starts.tolist())):
+            product[row] = self.values[start:end] @ weights[self.columns[start:end]]
+        return product
+
+
 @lru_cache(maxsize=50_000)
 def _fold(word: str) -> str:
     marks = unicodedata.normalize("NFD", word.lower())
@@ -59,7 +81,7 @@ def _fold(word: str) -> str:
 
 @lru_cache(maxsize=50_000)
 def _hash(text: str) -> int:
-    return int(murmurhash3_32(text, positive=True))
+    return mmh3.hash(text, signed=False)
 
 
 @lru_cache(maxsize=50_000)
@@ -147,12 +169,13 @@ class _Row:
         return np.concatenate(self._columns), np.concatenate(self._values)
 
 
-def _matrix(rows: Sequence[_Row], bits: int) -> sparse.csr_matrix:
+def _matrix(rows: Sequence[_Row]) -> Matrix:
     parts = [row.parts() for row in rows]
-    ends = np.cumsum([0, *(len(columns) for columns, _ in parts)])
-    columns = np.concatenate([c for c, _ in parts]) if parts else np.zeros(0, dtype=np.int64)
-    values = np.concatenate([v for _, v in parts]) if parts else np.zeros(0, dtype=np.float32)
-    return sparse.csr_matrix((values, columns, ends), shape=(len(rows), 1 << bits))
+    return Matrix(
+        np.concatenate([np.zeros(0, dtype=np.int64), *(columns for columns, _ in parts)]),
+        np.concatenate([np.zeros(0, dtype=np.float32), *(values for _, values in parts)]),
+        np.cumsum([0, *(len(columns) for columns, _ in parts)]),
+    )
 
 
 def _shape(sentence: Words, index: int) -> list[str]:
@@ -178,7 +201,7 @@ def _describe(row: _Row, sentence: Words, index: int, *, share: float = 1.0) -> 
     row.add(7, _hashes(names), 0.4 * share)
 
 
-def sentence_matrix(sentences: Sequence[Words]) -> sparse.csr_matrix:
+def sentence_matrix(sentences: Sequence[Words]) -> Matrix:
     """Sentences x 2**SENTENCE_BITS: each sentence with its neighbours and the title."""
     rows = []
     bags = [_hashes([word[:_STEM] for word in _content(sentence)]) for sentence in sentences]
@@ -191,7 +214,7 @@ def sentence_matrix(sentences: Sequence[Words]) -> sparse.csr_matrix:
         if index + 1 < len(sentences):
             row.add(10, bags[index + 1], 0.3)
         rows.append(row)
-    return _matrix(rows, SENTENCE_BITS)
+    return _matrix(rows)
 
 
 def token_rows(sentence: Words) -> Rows:
@@ -211,7 +234,7 @@ def token_rows(sentence: Words) -> Rows:
 
 def attribute_matrix(
     sentences: Sequence[Words], found: Sequence[tuple[int, int, int, str]]
-) -> sparse.csr_matrix:
+) -> Matrix:
     """Detections x 2**ATTRIBUTE_BITS, for status and mode.
 
     Args:
@@ -247,4 +270,4 @@ def attribute_matrix(
         if index:
             row.add(18, _hashes([word[:_STEM] for word in _content(sentences[index - 1])]), 0.3)
         rows.append(row)
-    return _matrix(rows, ATTRIBUTE_BITS)
+    return _matrix(rows)

@@ -14,12 +14,12 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pipeline.errors import ModelError
 from pipeline.languages import LanguagePack
 from pipeline.records import EVENT_TYPES, MODES, STATUSES
 from pipeline.stages.event_features import (
+    Matrix,
     Words,
     attribute_matrix,
     sentence_matrix,
@@ -45,9 +45,9 @@ class Weights:
     weights: Scores
     bias: Scores
 
-    def score(self, matrix: sparse.csr_matrix) -> Scores:
+    def score(self, matrix: Matrix) -> Scores:
         """Log-odds, rows x classes."""
-        return np.asarray(matrix @ self.weights + self.bias, dtype=np.float32)
+        return matrix.times(self.weights) + self.bias
 
 
 @dataclass(frozen=True, slots=True)

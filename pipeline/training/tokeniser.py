@@ -39,7 +39,7 @@ from pipeline.training.manifest import preview
 from pipeline.training.packed import linear_time
 
 # At 500 steps, on a held-out fifth: tokens 0.992, sentences 0.921, loss still falling slowly.
-_STEPS: Final = 1200
+_STEPS: Final = 900
 _WINDOW: Final = 120  # code points
 _BATCH: Final = 24
 _GRID: Final = 20  # code points
@@ -90,6 +90,13 @@ def label(text: str, token: re.Pattern[str], borders: Sequence[int] = ()) -> Lab
     return Labelled(text, tuple(ends))
 
 
+# More than in the news, for the model must learn from few thousand sentences what a reader knows.
+_ABBREVIATED: Final = 0.15
+_SPOKEN: Final = 0.1
+_FULL_NAME: Final = re.compile(
+    r"(?<![\w.])(?P<first>(?P<initial>(?:Dh|Gj|Ll|Nj|Rr|Sh|Th|Xh|Zh|[A-ZÇË]))[a-zëç]{2,})"
+    r"(?= [A-ZÇË][a-zëç]+)"
+)
 _GLUED: Final = re.compile(r"(?<=[a-zëç0-9”\"’»)])[.!?]+(?=[“\"„‘’«”]*[A-ZÇË“„][a-zëç])")
 
 
@@ -195,6 +202,40 @@ class Noise:
         ends = tuple(end - (end > at) for end in sentence.ends)
         return replace(sentence, text=sentence.text[:at] + sentence.text[at + 1 :], ends=ends)
 
+    def _replaced(self, sentence: Labelled, start: int, end: int, token: str) -> Labelled:
+        """One token in the place of ``[start, end)``; ``token`` may end with a space."""
+        growth = len(token) - (end - start)
+        ends = [e for e in sentence.ends if e <= start]
+        ends.append(start + len(token.rstrip()))
+        ends += [e + growth for e in sentence.ends if e > end]
+        text = sentence.text[:start] + token + sentence.text[end:]
+        return replace(sentence, text=text, ends=tuple(ends))
+
+    def _abbreviate(self, sentence: Labelled) -> Labelled:
+        """A first name becomes an initial, or a title goes before it: "Z. Bregu", "E. Dushku"."""
+        pairs = list(_FULL_NAME.finditer(sentence.text))
+        if not pairs:
+            return sentence
+        match = self._rng.choice(pairs)
+        if self._rng.random() < 0.5:
+            initial = f"{match['initial']}."
+            return self._replaced(sentence, match.start("first"), match.end("first"), initial)
+        title = self._rng.choice(self._table["titles"])
+        if match.start() == 0 or self._rng.random() < 0.2:
+            title = title[0].upper() + title[1:]
+        return self._replaced(sentence, match.start(), match.start(), f"{title} ")
+
+    def _spoken(self, sentence: Labelled) -> Labelled:
+        """Another end: a question, a call, or the whole sentence in quotes."""
+        text, ends = sentence.text, sentence.ends
+        if text[-1] != "." or len(ends) < 3 or ends[-2] != len(text) - 1:
+            return sentence
+        text = text[:-1] + self._rng.choice(".??!")
+        if "“" not in text and self._rng.random() < 0.5:
+            text = f"“{text}”"
+            ends = (1, *(end + 1 for end in ends), len(text))
+        return replace(sentence, text=text, ends=ends)
+
     def _upper(self, sentence: Labelled) -> Labelled:
         upper = sentence.text.upper()
         return replace(sentence, text=upper) if len(upper) == len(sentence.text) else sentence
@@ -210,6 +251,10 @@ class Noise:
             copy: list[Any] = []
             for sentence in paragraph:
                 new = sentence
+                if rng.random() < _ABBREVIATED:
+                    new = self._abbreviate(new)
+                if rng.random() < _SPOKEN:
+                    new = self._spoken(new)
                 if quotes is not None:
                     new = self._mapped(new, quotes)
                 if plain:
@@ -380,7 +425,9 @@ def measure(articles: Sequence[sources.GoldArticle], pack: LanguagePack) -> dict
 
 
 def train(data: Path, out: Path) -> dict[str, object]:
-    """Measure on a held-out fifth of the gold articles, then train the shipped model on all.
+    """Train on everything but a fifth of the gold articles, and measure on that fifth.
+
+    The shipped model is the one that was measured: most of its text is not gold anyway.
 
     Args:
         data: the folder of ``KASNEC_TRAINING_DATA``.
@@ -392,10 +439,9 @@ def train(data: Path, out: Path) -> dict[str, object]:
     pack = languages.load("sq")
     articles = sources.gold(data)
     held_out = sources.fifths(articles)[0]
+    fit(data, out / "tokenise.pt", pack, held_out, _STEPS)
     with tempfile.TemporaryDirectory() as scratch:
         models = Path(scratch)
-        fit(data, models / "tokenise.pt", pack, held_out, _STEPS)
+        (models / "tokenise.pt").write_bytes((out / "tokenise.pt").read_bytes())
         unseen = [gold for gold in articles if gold.article.id in held_out]
-        figures = measure(unseen, preview(pack, models))
-    fit(data, out / "tokenise.pt", pack, set(), _STEPS)
-    return dict(figures)
+        return dict(measure(unseen, preview(pack, models)))
