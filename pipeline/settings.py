@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -118,7 +118,18 @@ class Worker(_Section):
     commit_interval_s: float = Field(0.5, gt=0)
     session_timeout_s: float = Field(10.0, ge=6, description="Kafka refuses less than 6")
     rebalance_timeout_s: float = Field(15.0, gt=0)
-    shutdown_timeout_s: float = Field(6.0, gt=0)
+    shutdown_timeout_s: float = Field(
+        6.0, gt=0, le=8, description="a supervisor kills after ten seconds"
+    )
+
+    @model_validator(mode="after")
+    def _dead_members_are_missed_first(self) -> Self:
+        if self.rebalance_timeout_s <= self.session_timeout_s:
+            raise ValueError(
+                "rebalance_timeout_s must be longer than session_timeout_s: otherwise a rebalance "
+                "can end while the broker still counts a dead worker as a member"
+            )
+        return self
 
 
 class Health(_Section):

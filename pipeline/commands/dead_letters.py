@@ -190,10 +190,7 @@ def _found(settings: Settings, ids: Sequence[str]) -> dict[str, DeadLetter]:
 
 
 def _value(letter: DeadLetter, settings: Settings) -> bytes:
-    limits = decode.Limits(
-        max_text_chars=settings.limits.max_text_chars,
-        max_message_bytes=settings.limits.max_message_bytes,
-    )
+    limits = decode.Limits(**settings.limits.model_dump())
     return dead_letters.repaired(letter.value, limits)
 
 

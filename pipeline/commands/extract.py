@@ -111,10 +111,7 @@ def command(
 def _articles(
     found: Iterator[sources.Found], settings: Settings, *, normalise: bool
 ) -> Iterator[tuple[str, RawArticle | BadInput]]:
-    limits = decode.Limits(
-        max_text_chars=settings.limits.max_text_chars,
-        max_message_bytes=settings.limits.max_message_bytes,
-    )
+    limits = decode.Limits(**settings.limits.model_dump())
     for item in found:
         content = item.content
         if isinstance(content, BadInput):

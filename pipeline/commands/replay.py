@@ -193,10 +193,7 @@ def _articles(
 ) -> Iterator[Message | Reject]:
     from pipeline.streaming import replay  # noqa: PLC0415 - loads aiokafka
 
-    limits = decode.Limits(
-        max_text_chars=settings.limits.max_text_chars,
-        max_message_bytes=settings.limits.max_message_bytes,
-    )
+    limits = decode.Limits(**settings.limits.model_dump())
     run = secrets.token_hex(3)
 
     def once(number: int) -> Iterator[Message | Reject]:

@@ -64,6 +64,8 @@ async def run(settings: Settings, seeds: Path, *, exit_when_done: bool) -> bool:
         if not settings.broker.bootstrap_servers:
             broker = await stack.enter_async_context(EmbeddedBroker(settings.embedded))
             settings = _with(settings, "broker", bootstrap_servers=broker.bootstrap_servers)
+            # Of a run that was killed: the worker below is the only one of this broker.
+            await client.forget_members(settings, settings.worker.group)
         await topics.create(settings)
         settings = _with(settings, "health", port=_free_port(settings))
         view = _View(console, settings, len(list(sources.read(files.articles))))
@@ -168,10 +170,7 @@ async def _show(
     view: _View,
     exit_when_done: bool,
 ) -> None:
-    limits = decode.Limits(
-        max_text_chars=settings.limits.max_text_chars,
-        max_message_bytes=settings.limits.max_message_bytes,
-    )
+    limits = decode.Limits(**settings.limits.model_dump())
     messages = list(replay.messages(sources.read(files.articles), limits))
     view.expected = {m.article.id for m in messages if isinstance(m, replay.Message)}
     view.rejected = sum(isinstance(m, replay.Reject) for m in messages)

@@ -79,10 +79,7 @@ def _consume(settings: Settings, chain: IsolatedChain, progress: Progress) -> in
         chain=chain,
         outbox=Outbox(send, retry_s=worker_settings.produce_retry_s),
         topics=settings.topics,
-        limits=Limits(
-            max_text_chars=settings.limits.max_text_chars,
-            max_message_bytes=settings.limits.max_message_bytes,
-        ),
+        limits=Limits(**settings.limits.model_dump()),
         progress=progress,
     )
     raw = app.topic(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -20,6 +20,7 @@ from pipeline.records import EntityType, RawArticle
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 GOLD: Final = ("train", "authored")  # dev is for the final measurement only
+ANNOTATED: Final = Path(__file__).parent / "annotated"  # our own; see its README
 
 
 def folder() -> Path:
@@ -96,6 +97,39 @@ def read_gold(path: Path) -> list[GoldArticle]:
 def gold(data: Path) -> list[GoldArticle]:
     """All gold articles to train on, in a fixed order."""
     return [article for name in GOLD for article in read_gold(data / "gold" / f"{name}.jsonl")]
+
+
+def authored() -> list[GoldArticle]:
+    """Our own authored articles (``annotated/authored.jsonl``), never held out."""
+    return read_gold(ANNOTATED / "authored.jsonl")
+
+
+def annotated_news(data: Path) -> list[dict[str, Any]]:
+    """The articles of ``corpus/`` whose events we annotated, as rows of a gold file without names.
+
+    ``annotated/news-2020.jsonl`` holds offsets in the place of words: the text is its outlets'.
+    """
+    corpus = {
+        article.id: (article, row)
+        for article, row in read_articles(data / "corpus" / "news-2020.jsonl")
+    }
+    rows = []
+    for line in (ANNOTATED / "news-2020.jsonl").read_bytes().splitlines():
+        annotation = orjson.loads(line)
+        article, row = corpus[annotation["id"]]
+        rows.append({**row, **_worded(annotation, article.text)})
+    return rows
+
+
+def _worded(value: Any, text: str, key: str = "") -> Any:
+    """The annotation with the words that its offsets stand for."""
+    if isinstance(value, dict):
+        return {name: _worded(inner, text, name) for name, inner in value.items()}
+    if key in {"trigger", "text", "date_text"}:
+        return text[value[0] : value[1]] if value else ""
+    if isinstance(value, list) and key in {"events", "actors", "recipients"}:
+        return [_worded(inner, text) for inner in value]
+    return value
 
 
 def fifths(articles: Sequence[GoldArticle]) -> list[set[str]]:

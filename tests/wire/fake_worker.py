@@ -5,10 +5,12 @@ on its standard input: ``{"factory", "environment", "log"}`` answers ``{"pid"}``
 answers ``{"status"}``, null while the worker lives.
 """
 
+import gc
 import json
 import os
 import signal
 import sys
+from importlib import import_module
 
 
 def _worker(factory: str, environment: dict[str, str], log: str) -> int:
@@ -32,9 +34,28 @@ def _worker(factory: str, environment: dict[str, str], log: str) -> int:
         return 2
 
 
-def _serve() -> None:
-    from pipeline.streaming import worker  # noqa: F401 - so that the forks need not
+def _import_all() -> None:
+    """Import what a worker needs until its first message: Faust loads most of itself when used."""
+    for name in (
+        "faust.app",
+        "faust.assignor.partition_assignor",
+        "faust.fixups.django",
+        "faust.tables.manager",
+        "faust.tables.objects",
+        "faust.transport.drivers.aiokafka",
+        "faust.transport.utils",
+        "faust.web.cache.backends.memory",
+        "faust.web.drivers.aiohttp",
+        "faust.worker",
+        "pipeline.streaming.worker",
+        "tests.wire.fakes",
+    ):
+        import_module(name)
+    gc.freeze()  # a collection in a fork would copy every page
 
+
+def _serve() -> None:
+    _import_all()
     for line in sys.stdin:
         request = json.loads(line)
         if "pid" in request:

@@ -22,6 +22,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from pipeline.settings import Settings, environment
+from pipeline.streaming import client
 
 ROOT = Path(__file__).parents[2]
 
@@ -122,7 +123,7 @@ class WorkerProcess:
         if self.poll() is None:
             os.kill(self._pid, number)
 
-    async def exit_status(self, timeout: float = 60.0) -> int:
+    async def exit_status(self, timeout: float = 150.0) -> int:
         """Wait until it ends by itself."""
         await until(lambda: self.poll() is not None, what="its end", timeout=timeout)
         assert self._status is not None
@@ -141,7 +142,7 @@ async def until(
     condition: Callable[[], Any],
     *,
     what: str,
-    timeout: float = 60.0,
+    timeout: float = 150.0,
     worker: WorkerProcess | None = None,
 ) -> Any:
     """Wait until the condition holds and return its value."""
@@ -280,7 +281,7 @@ class Tail:
         condition: Callable[[Topics], bool],
         *,
         what: str,
-        timeout: float = 60.0,
+        timeout: float = 150.0,
         workers: Sequence[WorkerProcess] = (),
     ) -> Topics:
         """Read until the condition holds."""
@@ -294,6 +295,14 @@ class Tail:
         )
         logs = "\n".join(worker.log[-3000:] for worker in workers)
         raise AssertionError(f"no {what} within {timeout:g} s: {state}\n{logs}")
+
+
+async def buried(settings: Settings) -> None:
+    """A killed member is gone from its group: at once with the embedded broker, later with Kafka.
+
+    Otherwise twenty kills are twenty session timeouts, and the embedded broker has none.
+    """
+    await client.forget_members(settings, settings.worker.group)
 
 
 async def committed(settings: Settings) -> dict[int, int]:

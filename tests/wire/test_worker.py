@@ -15,6 +15,7 @@ from tests.wire.harness import (
     Tail,
     WorkerProcess,
     article,
+    buried,
     committed,
     get,
     produce,
@@ -135,6 +136,7 @@ async def test_a_fault_of_ours_loses_nothing(settings: Settings, new_worker: New
     buggy = new_worker(settings, factory="buggy_chain").start()
     assert await buggy.exit_status() == 1
     assert not any((await committed(settings)).values())
+    await buried(settings)
     worker = new_worker(settings).start()
     async with Tail(settings) as tail:
         await tail.until(lambda t: len(t.coded) == 5, what="five", workers=[worker])
@@ -202,8 +204,11 @@ async def test_missing_topics_are_not_created(settings: Settings, new_worker: Ne
     assert "kasnec topics create" in worker.log
 
 
-async def test_memory_stays_bounded(settings: Settings, new_worker: NewWorker) -> None:
+async def test_memory_stays_bounded(wire_settings: NewSettings, new_worker: NewWorker) -> None:
     """A backlog of 40 MB waits in Kafka, not in the worker."""
+    # One fetch of a partition is as large as its largest message may be: 4 MB by default, of which
+    # aiokafka holds some for each of the partitions.
+    settings = wire_settings(topics={"raw": {"max_message_bytes": 262_144}})
     await topics.create(settings)
     worker = await new_worker(settings).start().ready()
     before = resident_mib(worker.pid)
