@@ -5,6 +5,9 @@ BIN := .venv/bin
 # build only: make up TORCH='--index-url <PyTorch's CPU index> torch==2.13.0'
 TORCH ?= torch==2.13.0
 
+# Where bytecode may not be written, every start of a worker compiles all of Kasnec again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: up test install check schemas clean
 
 up: install

@@ -14,6 +14,10 @@ What it costs: it writes all data into one JSON file, about 4 bytes for each byt
 while messages arrive, and once more at the stop (43 MB took 1 to 14 s). What was confirmed since
 the last save is lost by kill -9. It suits thousands of articles; for millions use Kafka.
 
+It never misses a member of a consumer group that was killed: a group led by one stays without
+partitions (waited 200 s at a session timeout of 6 s; Tansu needed 6 s). ``client.forget_members``
+frees the group; ``kasnec up`` does so at its start. A worker that meets this fails ``/livez``.
+
 The advertised address is always ``127.0.0.1:port`` and cannot be set apart from the one it listens
 on. It also opens a control port of its own choice, on 127.0.0.1 too.
 """

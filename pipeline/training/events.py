@@ -62,8 +62,7 @@ _FALSE_ALLOWED: Final = 0.10  # false events an eventless article: the bar of th
 _TYPES: Final = len(EVENT_TYPES)
 _FICTION: Final = 0.2  # weight of an authored article where probabilities are fitted
 _DROP: Final = 1.5  # log-odds: see Settings.trigger
-# Inverse strengths of regularisation, as usual for rows of length about 2 (sentence, attribute)
-# and for sums of 12 binary features (token).
+# Inverse strengths of regularisation. Chosen, not tuned.
 _STRENGTH: Final = {"sentence": 10.0, "token": 0.5, "attribute": 10.0}
 _GRID: Final = (
     (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6),
