@@ -42,6 +42,10 @@ _CUTS: Final = (frozenset(".;:!?…"), frozenset(",–—|)/"))
 # pattern grows with its square.
 _RUN: Final = re.compile(r"(?<!\S)\S{6,400}(?!\S)")
 
+# A mark that can only close what was said belongs to the sentence before it, also where the next
+# sentence is glued to it.
+_CLOSED: Final = re.compile(r"[.!?…][”»]")
+
 # What is not white space. Stanza counts the C1 controls as white space.
 _INK: Final = re.compile(r"[^\s\u0080-\u009f]+")
 
@@ -192,6 +196,9 @@ class Tokeniser:
             for match in _links(text):
                 found[match.start() : match.end() - 1] = 0
                 found[match.end() - 1] = max(found[match.end() - 1], _WORD_END)
+            for match in _CLOSED.finditer(text):
+                if found[match.start()] == _SENTENCE_END:
+                    found[match.start() : match.end()] = _WORD_END, _SENTENCE_END
         return labels
 
     def _predict(self, batch: Sequence[_Window], texts: Sequence[str]) -> Labels:
