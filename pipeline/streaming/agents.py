@@ -184,6 +184,10 @@ def attach(app: Any, topic: Any, handler: ArticleHandler, *, batch: int, linger_
 
     @app.agent(topic, concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator, unused-ignore]
     async def code_articles(stream: Any) -> None:
+        # noack_take() turns acknowledging off and, where we raise, back on as it was, while Faust
+        # still reads in the background until the process ends: what arrived in that moment was
+        # acknowledged unread (3 of 10 messages, measured). Off from the start, it stays off.
+        stream.enable_acks = False
         async for events in stream.noack_take(batch, within=linger_s):
             held = {id(event.message): event for event in events}
             done = await handler.handle([event.message for event in events], is_ours=is_ours)
