@@ -153,23 +153,23 @@ def cases(data: Path) -> list[Case]:
     for article, (_, row) in zip(gold_data.authored(), gold_data.read_articles(ours), strict=True):
         found.append(_case(_document(article), row, resolve, False, _ALWAYS))
     tokenise, tag = Tokeniser(pack), EntityTagger(pack)
-    for row in gold_data.annotated_news(data):
-        article = RawArticle(
-            id=row["id"], title=row["title"], body=row["body"], published_at=row["published_at"]
+    for news in gold_data.annotated_news(data):
+        raw = RawArticle(
+            id=news["id"], title=news["title"], body=news["body"], published_at=news["published_at"]
         )
-        (sentences,) = tokenise([article])
-        (mentions,) = tag([Document(article=article, language="sq", sentences=sentences)])
-        spans = [Sentence(start, end, ()) for start, end in row["sentences"]]
+        (sentences,) = tokenise([raw])
+        (mentions,) = tag([Document(article=raw, language="sq", sentences=sentences)])
+        spans = [Sentence(start, end, ()) for start, end in news["sentences"]]
         starts = [span.start for span in spans]
         document = Document(
-            article=article,
+            article=raw,
             language="sq",
             sentences=tuple(spans),
             mentions=tuple(
                 replace(m, sentence=max(0, bisect_right(starts, m.start) - 1)) for m in mentions
             ),
         )
-        found.append(_case(document, row, resolve, True, _ALWAYS))
+        found.append(_case(document, news, resolve, True, _ALWAYS))
     return found
 
 
