@@ -55,7 +55,8 @@ class Words:
 class Matrix:
     """A sparse matrix by rows: of row ``n`` the parts ``[starts[n], starts[n + 1])``.
 
-    SciPy's takes a second to import, which a worker need not wait for.
+    Without SciPy and scikit-learn the imports of the chain take 3.3 s of processor time, with them
+    10.4 s (measured on a slow core); training turns it into SciPy's.
     """
 
     columns: Rows

@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 
 from pipeline.records import EntityType, RawArticle
+from pipeline.stages.values import Document, Mention, Sentence
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 GOLD: Final = ("train", "authored")  # dev is for the final measurement only
@@ -51,6 +52,20 @@ class GoldArticle:
     article: RawArticle
     sentences: tuple[tuple[int, int], ...]
     names: tuple[tuple[Name, ...], ...]
+
+    def document(self) -> Document:
+        """The article as the stages after the name tagger get it, with the gold names."""
+        text = self.article.text
+        return Document(
+            article=self.article,
+            language="sq",
+            sentences=tuple(Sentence(start, end, ()) for start, end in self.sentences),
+            mentions=tuple(
+                Mention(name.start, name.end, text[name.start : name.end], name.type, index)
+                for index, names in enumerate(self.names)
+                for name in names
+            ),
+        )
 
 
 def read_articles(path: Path) -> Iterator[tuple[RawArticle, dict[str, object]]]:
@@ -104,20 +119,17 @@ def authored() -> list[GoldArticle]:
     return read_gold(ANNOTATED / "authored.jsonl")
 
 
-def annotated_news(data: Path) -> list[dict[str, Any]]:
-    """The articles of ``corpus/`` whose events we annotated, as rows of a gold file without names.
+def annotated_news(data: Path) -> list[tuple[RawArticle, dict[str, Any]]]:
+    """The articles of ``corpus/`` whose events we annotated, with rows as in a gold file.
 
     ``annotated/news-2020.jsonl`` holds offsets in the place of words: the text is its outlets'.
     """
-    corpus = {
-        article.id: (article, row)
-        for article, row in read_articles(data / "corpus" / "news-2020.jsonl")
-    }
+    corpus = {a.id: a for a, _ in read_articles(data / "corpus" / "news-2020.jsonl")}
     rows = []
     for line in (ANNOTATED / "news-2020.jsonl").read_bytes().splitlines():
         annotation = orjson.loads(line)
-        article, row = corpus[annotation["id"]]
-        rows.append({**row, **_worded(annotation, article.text)})
+        article = corpus[annotation["id"]]
+        rows.append((article, _worded(annotation, article.text)))
     return rows
 
 

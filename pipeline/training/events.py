@@ -25,7 +25,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from pipeline import languages
-from pipeline.records import EVENT_TYPES, MODES, STATUSES, Party, RawArticle
+from pipeline.records import EVENT_TYPES, MODES, STATUSES, Party
 from pipeline.stages.entities import EntityTagger
 from pipeline.stages.event_features import (
     ATTRIBUTE_BITS,
@@ -53,7 +53,7 @@ from pipeline.stages.events import (
 from pipeline.stages.merge import merge
 from pipeline.stages.names import NameResolver
 from pipeline.stages.tokenise import Tokeniser
-from pipeline.stages.values import CodedEvent, Detection, Document, Mention, Sentence
+from pipeline.stages.values import CodedEvent, Detection, Document, Sentence
 from pipeline.training import data as gold_data
 
 _FOLDS: Final = 3  # two thirds of the articles train; five folds cost twice the time
@@ -148,15 +148,12 @@ def cases(data: Path) -> list[Case]:
         random.Random(7).shuffle(order)
         folds = {at: index % _FOLDS for index, at in enumerate(order)}
         for at, (article, row) in enumerate(zip(gold_data.read_gold(path), rows, strict=True)):
-            found.append(_case(_document(article), row, resolve, name == "train", folds[at]))
+            found.append(_case(article.document(), row, resolve, name == "train", folds[at]))
     ours = gold_data.ANNOTATED / "authored.jsonl"
     for article, (_, row) in zip(gold_data.authored(), gold_data.read_articles(ours), strict=True):
-        found.append(_case(_document(article), row, resolve, False, _ALWAYS))
+        found.append(_case(article.document(), row, resolve, False, _ALWAYS))
     tokenise, tag = Tokeniser(pack), EntityTagger(pack)
-    for news in gold_data.annotated_news(data):
-        raw = RawArticle(
-            id=news["id"], title=news["title"], body=news["body"], published_at=news["published_at"]
-        )
+    for raw, news in gold_data.annotated_news(data):
         (sentences,) = tokenise([raw])
         (mentions,) = tag([Document(article=raw, language="sq", sentences=sentences)])
         spans = [Sentence(start, end, ()) for start, end in news["sentences"]]
@@ -171,20 +168,6 @@ def cases(data: Path) -> list[Case]:
         )
         found.append(_case(document, news, resolve, True, _ALWAYS))
     return found
-
-
-def _document(article: gold_data.GoldArticle) -> Document:
-    text = article.article.text
-    return Document(
-        article=article.article,
-        language="sq",
-        sentences=tuple(Sentence(start, end, ()) for start, end in article.sentences),
-        mentions=tuple(
-            Mention(n.start, n.end, text[n.start : n.end], n.type, index)
-            for index, names in enumerate(article.names)
-            for n in names
-        ),
-    )
 
 
 def _case(

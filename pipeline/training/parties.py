@@ -19,13 +19,12 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from pipeline import languages
-from pipeline.records import RawArticle
 from pipeline.stages.dates import DateFeatures
 from pipeline.stages.linear import NAMES, WEIGHTS
 from pipeline.stages.names import NameResolver
 from pipeline.stages.parties import Candidates, Features
 from pipeline.stages.places import PlaceFeatures
-from pipeline.stages.values import Detection, Document, Mention, ResolvedMention, Sentence
+from pipeline.stages.values import Detection, Document, ResolvedMention
 from pipeline.training import data as gold_data
 
 # Inverse strengths of regularisation, chosen by the cross-validation below (see _figures).
@@ -73,25 +72,11 @@ def events(data: Path) -> list[Event]:
         path = data / "gold" / f"{name}.jsonl"
         rows = [row for _, row in gold_data.read_articles(path)]
         for article, row in zip(gold_data.read_gold(path), rows, strict=True):
-            document = _document(article)
+            document = article.document()
             names = resolve(document)
             listed: list[dict[str, Any]] = row["events"]  # type: ignore[assignment]
             found.extend(Event(document, names, _detection(document, e), e) for e in listed)
     return found
-
-
-def _document(article: gold_data.GoldArticle) -> Document:
-    raw: RawArticle = article.article
-    return Document(
-        article=raw,
-        language="sq",
-        sentences=tuple(Sentence(start, end, ()) for start, end in article.sentences),
-        mentions=tuple(
-            Mention(name.start, name.end, raw.text[name.start : name.end], name.type, index)
-            for index, names in enumerate(article.names)
-            for name in names
-        ),
-    )
 
 
 def _detection(document: Document, event: dict[str, Any]) -> Detection:

@@ -113,7 +113,7 @@ def test_two_hundred_thousand_characters_without_a_space(tokenise: Tokeniser) ->
     one = article("", "ab" * 100_000)
     began = time.monotonic()
     check(one, tokenise([one])[0])
-    assert time.monotonic() - began < 200  # 8 s on two busy cores
+    assert time.monotonic() - began < 60  # 8 s on two busy cores
 
 
 def test_a_sentence_without_end_is_cut(tokenise: Tokeniser) -> None:
