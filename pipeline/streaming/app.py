@@ -10,12 +10,13 @@ import faust
 from faust.types.auth import SASLMechanism
 
 from pipeline.settings import Broker, Settings
-from pipeline.streaming import client
+from pipeline.streaming import client, membership
 
 
 def create(settings: Settings) -> Any:
     """A Faust app for the settings, without agents."""
     worker = settings.worker
+    membership.install()
     return faust.App(
         worker.group,
         broker=[

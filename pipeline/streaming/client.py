@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
-from aiokafka.protocol.admin import DescribeGroupsRequest
-from aiokafka.protocol.group import LeaveGroupRequest
 
 from pipeline.errors import BrokerUnavailable, ConfigurationError
 from pipeline.streaming.broker import running
@@ -98,7 +95,9 @@ def ssl_context(broker: Broker) -> ssl.SSLContext | None:
 async def producer(settings: Settings, topic: Topic, role: str) -> AsyncIterator[AIOKafkaProducer]:
     """A started producer of confirmed, uncompressed messages for one topic.
 
-    ``acks=all`` and idempotence: a retry inside the client neither loses, doubles nor reorders.
+    ``acks=all``, and aiokafka has one batch a partition on its way at a time: a retry inside the
+    client neither loses nor reorders. It may double a message, which ids make harmless; Kafka's
+    idempotence would prevent that, but not every broker has it (Tansu refuses such a producer).
 
     Raises:
         BrokerUnavailable: no broker answers, or it refuses us.
@@ -107,7 +106,6 @@ async def producer(settings: Settings, topic: Topic, role: str) -> AsyncIterator
     client = AIOKafkaProducer(
         **connection(settings, role),
         acks="all",
-        enable_idempotence=True,
         max_request_size=topic.max_message_bytes + _FRAME_BYTES,
         request_timeout_ms=round(settings.worker.produce_timeout_s * 1000),
     )
@@ -149,32 +147,6 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         yield client
 
 
-async def forget_members(settings: Settings, group: str) -> int:
-    """Make a consumer group leave behind whoever is in it; returns how many were.
-
-    For the embedded broker: it never misses a member that was killed (noida-db 0.2.3, waited 200 s
-    at a session timeout of 6 s), and a group that such a member leads gets no partitions. Kafka
-    misses it after the session timeout. A member that lives joins again by itself.
-
-    Raises:
-        BrokerUnavailable: the broker does not answer.
-    """
-    client = AIOKafkaClient(**connection(settings, "admin"))
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await client.bootstrap()
-            node = await client.coordinator_lookup(CoordinationType.GROUP, group)
-            described = await client.send(node, DescribeGroupsRequest([group]))
-            members = [member[0] for found in described.groups for member in found[5]]
-            for member in members:
-                await client.send(node, LeaveGroupRequest(group, member))
-    except (KafkaError, OSError) as error:  # TimeoutError is an OSError
-        raise await unavailable(settings, error) from error
-    finally:
-        await client.close()
-    return len(members)
-
-
 @asynccontextmanager
 async def _started(client: Any, settings: Settings) -> AsyncIterator[None]:
     try:
@@ -196,7 +168,7 @@ async def _close(client: Any) -> None:
             await stop()
             return
     if isinstance(client, AIOKafkaProducer):
-        # An idempotent producer repeats what is unconfirmed for ever, and nothing public ends that.
+        # Its stop() waits for what is unconfirmed, and nothing public cuts that short.
         await client._sender.close()  # noqa: SLF001
         await client.client.close()
 

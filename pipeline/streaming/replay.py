@@ -230,7 +230,7 @@ class _Sender:
         done, self._in_flight = await asyncio.wait(
             self._in_flight, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED
         )
-        if not done:  # aiokafka's idempotent producer itself would try for ever
+        if not done:
             silence = KafkaTimeoutError(f"no confirmation for {self._timeout_s:g} s")
             for confirmation in self._in_flight:
                 confirmation.cancel()

@@ -64,8 +64,6 @@ async def run(settings: Settings, seeds: Path, *, exit_when_done: bool) -> bool:
         if not settings.broker.bootstrap_servers:
             broker = await stack.enter_async_context(EmbeddedBroker(settings.embedded))
             settings = _with(settings, "broker", bootstrap_servers=broker.bootstrap_servers)
-            # Of a run that was killed: the worker below is the only one of this broker.
-            await client.forget_members(settings, settings.worker.group)
         await topics.create(settings)
         settings = _with(settings, "health", port=_free_port(settings))
         view = _View(console, settings, len(list(sources.read(files.articles))))

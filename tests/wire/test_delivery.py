@@ -106,6 +106,18 @@ async def test_rebalance_under_load(wire_settings: NewSettings, new_worker: NewW
     assert sum((await committed(settings)).values()) == 300
 
 
+async def test_a_killed_worker_is_missed(wire_settings: NewSettings, new_worker: NewWorker) -> None:
+    """After kill -9 its successor gets the partitions and the work, by the session timeout alone."""
+    settings = wire_settings(worker=QUICK)
+    await topics.create(settings)
+    first = await new_worker(settings).start().ready()
+    first.kill()
+    await produce(settings, [article(n) for n in range(8)])
+    second = new_worker(settings).start()
+    async with Tail(settings) as tail:
+        await tail.until(lambda t: len(t.coded) == 8, what="all", timeout=60, workers=[second])
+
+
 @pytest.mark.timeout(300)
 async def test_produce_refused_for_a_while(
     wire_settings: NewSettings, proxy: FaultProxy, new_worker: NewWorker

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import InvalidReplicationFactorError
+from aiokafka.protocol.admin import CreateTopicsResponse_v1
 from click.testing import CliRunner
 
 from pipeline import settings as settings_module
@@ -57,10 +60,21 @@ async def test_other_settings_are_warnings(
     assert "retention.ms is 2592000000, 3600000 is configured" in caplog.text
 
 
-async def test_refused_creation_says_why(wire_settings: Callable[..., Settings]) -> None:
-    """More replicas than brokers: the broker's own words are in the error."""
-    with pytest.raises(TopicMismatch, match="refused to create"):
-        await topics.create(wire_settings(topics={"replication_factor": 9}))
+async def test_refused_creation_says_why(
+    wire_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More replicas than brokers: Kafka's own words are in the error (Tansu takes any number)."""
+    settings = wire_settings(topics={"replication_factor": 9})
+    refusal = "Replication factor: 9 larger than available brokers: 1."
+
+    async def refuse(_admin: Any, new: list[NewTopic]) -> CreateTopicsResponse_v1:
+        code = InvalidReplicationFactorError.errno
+        return CreateTopicsResponse_v1([(topic.name, code, refusal) for topic in new])
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", refuse)
+    with pytest.raises(TopicMismatch) as refused:
+        await topics.create(settings)
+    assert str(refused.value).count(f"the broker refused to create it: {refusal}") == 5
 
 
 async def test_nothing_listens(settings_factory: Callable[..., Settings]) -> None:

@@ -204,11 +204,6 @@ async def test_missing_topics_are_not_created(settings: Settings, new_worker: Ne
     assert "kasnec topics create" in worker.log
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="grew by 48 MB with noida-db; whether it ignores the size of a fetch or we hold the "
-    "backlog has not been found out yet (issue 2)",
-)
 async def test_memory_stays_bounded(wire_settings: NewSettings, new_worker: NewWorker) -> None:
     """A backlog of 40 MB waits in Kafka, not in the worker."""
     # One fetch of a partition is as large as its largest message may be: 4 MB by default, of which
