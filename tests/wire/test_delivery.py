@@ -107,7 +107,7 @@ async def test_rebalance_under_load(wire_settings: NewSettings, new_worker: NewW
 
 
 async def test_a_killed_worker_is_missed(wire_settings: NewSettings, new_worker: NewWorker) -> None:
-    """After kill -9 its successor gets the partitions and the work, by the session timeout alone."""
+    """After kill -9 its successor gets the partitions and the work, by the session timeout."""
     settings = wire_settings(worker=QUICK)
     await topics.create(settings)
     first = await new_worker(settings).start().ready()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import (
     IllegalGenerationError,
     KafkaError,
@@ -24,7 +25,8 @@ Answer = type[KafkaError]
 @pytest.fixture
 async def member(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A consumer that has joined its group on the broker under test."""
-    monkeypatch.setattr("aiokafka.consumer.consumer.GroupCoordinator", None)
+    original = "aiokafka.consumer.consumer.GroupCoordinator"
+    monkeypatch.setattr(original, GroupCoordinator)  # to be put back at the end
     membership.install()
     await topics.create(settings)
     consumer = AIOKafkaConsumer(
@@ -76,7 +78,7 @@ async def test_refused_commit(
     assert (coordinator.member_id == before) is keeps
 
 
-async def test_stopping_gives_the_name_back(settings: Settings, member: Any) -> None:
+async def test_stopping_gives_the_name_back(member: Any) -> None:
     """Who has left is nobody any more."""
     coordinator = member._coordinator
     assert coordinator.member_id
