@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -19,6 +19,7 @@ import mmh3
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.languages import LanguagePack
 from pipeline.stages.values import Document
 
 Hashes: TypeAlias = NDArray[np.uint64]
@@ -233,14 +234,28 @@ def token_rows(sentence: Words) -> Rows:
     return np.stack(columns, axis=1)
 
 
+Participants: TypeAlias = Mapping[str, str]
+
+
+def participants(pack: LanguagePack) -> Participants:
+    """Folded words of ``participants.toml`` to the group of people that they name.
+
+    Raises:
+        ModelError: the file is missing, or is not TOML.
+    """
+    groups = pack.table("participants.toml")
+    return {_fold(word): group for group, listed in groups.items() for word in listed}
+
+
 def attribute_matrix(
-    sentences: Sequence[Words], found: Sequence[tuple[int, int, int, str]]
+    sentences: Sequence[Words], found: Sequence[tuple[int, int, int, str]], people: Participants
 ) -> Matrix:
     """Detections x 2**ATTRIBUTE_BITS, for status and mode.
 
     Args:
         sentences: the words of the article.
         found: sentence index, first and last word of the trigger, and type of each detection.
+        people: as :func:`participants` gives them.
     """
     article = _hashes(sorted({w[:_STEM] for s in sentences for w in _content(s)}))
     rows = []
@@ -268,6 +283,10 @@ def attribute_matrix(
         row.add(21, _hashes([word for word in full if len(word) <= _SHORT]), 0.7)
         lead = _hashes(["^", *full[max(0, first - 3) : last + 1]])
         row.add(22, _joined(lead[:-1], lead[1:]), 1.0)
+        around = full[max(0, first - _WINDOW) : last + 1 + _WINDOW]
+        groups = {people[word] for word in full if word in people}
+        groups |= {f"near {people[word]}" for word in around if word in people}
+        row.add(23, _hashes(sorted(groups)), 1.0)
         if index:
             row.add(18, _hashes([word[:_STEM] for word in _content(sentences[index - 1])]), 0.3)
         rows.append(row)

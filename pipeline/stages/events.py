@@ -20,8 +20,10 @@ from pipeline.languages import LanguagePack
 from pipeline.records import EVENT_TYPES, MODES, STATUSES
 from pipeline.stages.event_features import (
     Matrix,
+    Participants,
     Words,
     attribute_matrix,
+    participants,
     sentence_matrix,
     token_rows,
     words,
@@ -52,10 +54,11 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """The models of status and mode."""
+    """The models of status and mode, and the words for groups of people that they know."""
 
     status: Weights
     mode: Weights
+    people: Participants
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def read_out(
         return ()
     spans = [trigger(tokens[s][:, t], sentences[s], settings.trigger) for s, t in found]
     described = [(s, *span, EVENT_TYPES[t]) for (s, t), span in zip(found, spans, strict=True)]
-    matrix = attribute_matrix(sentences, described)
+    matrix = attribute_matrix(sentences, described, attributes.people)
     statuses = attributes.status.score(matrix).argmax(axis=1)
     modes = attributes.mode.score(matrix).argmax(axis=1)
     return tuple(
@@ -180,6 +183,7 @@ class EventClassifier:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{pack.folder / 'models'}, events: {error!r}") from error
         self._models = models
+        self._people = participants(pack)
 
     def __call__(self, documents: Sequence[Document]) -> list[tuple[Detection, ...]]:
         """The detections of each document, in the order of their sentences."""
@@ -195,5 +199,5 @@ class EventClassifier:
         stack = models["stack"]
         scores = stacked(sentences, own, tokens) @ stack.weights + stack.bias
         odds = probability(scores.reshape(own.shape))
-        attributes = Attributes(models["status"], models["mode"])
+        attributes = Attributes(models["status"], models["mode"], self._people)
         return read_out(sentences, odds, tokens, attributes, self._settings)

@@ -34,6 +34,7 @@ from pipeline.stages.event_features import (
     Matrix,
     Words,
     attribute_matrix,
+    participants,
     sentence_matrix,
     token_rows,
     words,
@@ -239,12 +240,14 @@ def _tokens(found: Sequence[Case]) -> Weights:
 
 
 def _attributes(found: Sequence[Case]) -> Attributes:
+    people = participants(languages.load("sq"))
     matrices, statuses, modes = [], [], []
     for case in found:
         marked = [(event, span) for event in case.gold if (span := _span(case, event))]
         if marked:
             described = [(event["s"], *span, event["type"]) for event, span in marked]
-            matrices.append(csr(attribute_matrix(case.sentences, described), ATTRIBUTE_BITS))
+            described_rows = attribute_matrix(case.sentences, described, people)
+            matrices.append(csr(described_rows, ATTRIBUTE_BITS))
             statuses += [STATUSES.index(event["status"]) for event, _ in marked]
             modes += [MODES.index(e["mode"]) if e.get("mode") else -1 for e, _ in marked]
     matrix = sparse.vstack(matrices).tocsr()
@@ -255,6 +258,7 @@ def _attributes(found: Sequence[Case]) -> Attributes:
     return Attributes(
         fit(matrix, status, np.ones_like(status), strength),
         fit(matrix[consult], mode, np.ones_like(mode), strength),
+        people,
     )
 
 

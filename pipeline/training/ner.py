@@ -149,8 +149,14 @@ def fit(
     pack: LanguagePack,
     target: Path,
     settings: Settings,
+    *,
+    start: Path | None = None,
 ) -> None:
-    """Train on tagged sentences and write a Stanza checkpoint in half precision to ``target``."""
+    """Train on tagged sentences and write a Stanza checkpoint in half precision to ``target``.
+
+    With ``start``, a checkpoint of the same sizes, training goes on from its weights and with its
+    vocabulary; ``vectors`` are not used then.
+    """
     torch.manual_seed(settings.seed)
     rng = random.Random(settings.seed)
     code = pack.code
@@ -164,12 +170,17 @@ def fit(
             *("--word_dropout", "0.01", "--train_scheme", "bioes"),
         ]
     )
-    vocab = _vocabulary(train, list(vectors), code)
-    trainer = Trainer(args=args, vocab=vocab, device="cpu")
-    model = trainer.model
-    with torch.no_grad():
-        for word, vector in vectors.items():
-            model.delta_emb.weight[vocab["delta"].unit2id(word)] = torch.from_numpy(vector).float()
+    if start:
+        trainer = Trainer(args=args, model_file=str(start), device="cpu")
+        model, vocab = trainer.model, trainer.vocab
+    else:
+        vocab = _vocabulary(train, list(vectors), code)
+        trainer = Trainer(args=args, vocab=vocab, device="cpu")
+        model = trainer.model
+        with torch.no_grad():
+            for word, vector in vectors.items():
+                row = vocab["delta"].unit2id(word)
+                model.delta_emb.weight[row] = torch.from_numpy(vector).float()
     frequency = Counter(word.lower() for sentence in train for word, _ in sentence)
     change = _Changes(pack.table("tokenise.toml")["undiacritic"], rng)
 
@@ -281,7 +292,7 @@ def prepare(
     data: Path, pack: LanguagePack, held_out: set[str], settings: Settings
 ) -> tuple[list[Tagged], list[Document], dict[str, np.ndarray]]:
     """Gold sentences to train on, unlabelled documents, and word vectors of both."""
-    gold = [g for g in sources.gold(data) if g.article.id not in held_out]
+    gold = [g for g in sources.gold(data) if g.article.id not in held_out] + sources.authored()
     split = _documents(pack, [g.article for g in gold])
     train = [row for g, d in zip(gold, split, strict=True) for row in align(g, d.sentences)]
     news = [article for article, _ in sources.read_articles(data / "corpus" / "news-2020.jsonl")]

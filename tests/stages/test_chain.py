@@ -47,10 +47,6 @@ def stream(chain: Chain) -> list[tuple[RawArticle, Extraction]]:
     return [(a, e) for a, e in zip(some, results, strict=True) if isinstance(e, Extraction)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the first event model takes the summit for a meeting that took place: issue 3's work",
-)
 def test_the_seed_article_yields_the_summit(seed: Extraction) -> None:
     """CONSULT, summit, planned for 4 September 2025, France and Britain among the parties."""
     (summit,) = [

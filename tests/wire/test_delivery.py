@@ -83,7 +83,7 @@ async def test_rebalance_under_load(wire_settings: NewSettings, new_worker: NewW
     """A second worker joins and leaves under load: every record is there, both have worked."""
     settings = wire_settings(worker=QUICK)
     await topics.create(settings)
-    values = [article(n, "SLOW" if n % 2 else "Takimi u mbajt.") for n in range(300)]
+    values = [article(n, "SLOW" if n % 2 else "Takimi u mbajt.") for n in range(200)]
     await produce(settings, values)
     first = await new_worker(settings).start().ready()
     async with Tail(settings) as tail:
@@ -97,13 +97,13 @@ async def test_rebalance_under_load(wire_settings: NewSettings, new_worker: NewW
         )
         assert second.terminate() == 0
         seen = await tail.until(
-            lambda t: len(t.coded) == 300 and t.event_ids == expected_event_ids(values),
+            lambda t: len(t.coded) == 200 and t.event_ids == expected_event_ids(values),
             what="all",
             workers=[first],
         )
     assert not seen.dead_letter
     assert first.terminate() == 0
-    assert sum((await committed(settings)).values()) == 300
+    assert sum((await committed(settings)).values()) == 200
 
 
 async def test_a_killed_worker_is_missed(wire_settings: NewSettings, new_worker: NewWorker) -> None:

@@ -106,43 +106,30 @@ def test_up_stops_everything_on_ctrl_c(tmp_path: Path) -> None:
 
 
 def test_extract_twice_is_byte_identical(tmp_path: Path) -> None:
-    """Two runs over the same articles, with one process and with two, write the same bytes."""
-    lines = STREAM.read_bytes().splitlines(keepends=True)[:8]
+    """Two runs over the same articles write the same bytes; what is refused is listed, status 1.
+
+    The first reads standard input with one process, the second a file with two.
+    """
+    lines = [*STREAM.read_bytes().splitlines(keepends=True)[:8], b"not json\n"]
     source = tmp_path / "articles.jsonl"
     source.write_bytes(b"".join(lines))
     written = []
-    for jobs in ("1", "2"):
-        events, annotations = tmp_path / f"e{jobs}.jsonl", tmp_path / f"a{jobs}.jsonl"
-        arguments = ["--events", events, "--annotations", annotations, "--jobs", jobs]
-        subprocess.run(
-            command("extract", source, *arguments),
-            cwd=ROOT, env=environment(tmp_path), check=True, timeout=300, capture_output=True,
+    for jobs, given in (("1", "-"), ("2", source)):
+        annotations, rejects = tmp_path / f"a{jobs}.jsonl", tmp_path / f"r{jobs}.jsonl"
+        outputs = ["--events", "-", "--annotations", annotations, "--rejects", rejects]
+        done = subprocess.run(
+            command("extract", given, *outputs, "--jobs", jobs),
+            cwd=ROOT, env=environment(tmp_path), input=source.read_bytes(), timeout=300,
+            capture_output=True, check=False,
         )  # fmt: skip
-        written.append((events.read_bytes(), annotations.read_bytes()))
+        assert done.returncode == 1, done.stderr
+        assert b"1 rejected" in done.stderr
+        (reject,) = [orjson.loads(line) for line in rejects.read_bytes().splitlines()]
+        assert (reject["reason"], reject["where"].rpartition(":")[2]) == ("not-json", "9")
+        written.append((done.stdout, annotations.read_bytes()))
     assert written[0] == written[1]
-    annotated = [orjson.loads(line)["article"]["id"] for line in written[0][1].splitlines()]
-    assert annotated == [orjson.loads(line)["id"] for line in lines]
-    assert written[0][0]
-
-
-def test_extract_reads_stdin_and_reports_rejects(tmp_path: Path) -> None:
-    """Records go to stdout, and what was refused to a file, with its place and reason; status 1."""
-    good = STREAM.read_bytes().splitlines()[2]
-    rejects = tmp_path / "rejects.jsonl"
-    done = subprocess.run(
-        command("extract", "-", "--events", "-", "--rejects", rejects, "--jobs", "1"),
-        cwd=ROOT,
-        env=environment(tmp_path),
-        input=good + b"\nnot json\n",
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert {orjson.loads(line)["schema"] for line in done.stdout.splitlines()} == {
-        "diplomatic-event/1"
-    }
-    (reject,) = [orjson.loads(line) for line in rejects.read_bytes().splitlines()]
-    assert reject["reason"] == "not-json"
-    assert reject["where"].endswith(":2")
-    assert b"1 rejected" in done.stderr
+    events, annotated = ([orjson.loads(line) for line in part.splitlines()] for part in written[0])
+    assert [record["article"]["id"] for record in annotated] == [
+        orjson.loads(line)["id"] for line in lines[:8]
+    ]
+    assert {record["schema"] for record in events} == {"diplomatic-event/1"}
