@@ -120,7 +120,11 @@ def test_mode_exactly_for_consult(classifier: EventClassifier) -> None:
     """Only CONSULT carries a mode; every confidence is a probability."""
     text = "Ministria e Jashtme e Arbënës dënoi ashpër sulmin e Dalmisë dhe i kërkoi të tërhiqet."
     found: list[Detection] = [
-        one for some in classifier([document("A", VISIT), document("B", text)]) for one in some
+        one
+        for some in classifier(
+            [document("Deda takohet me Lentin", VISIT, names=NAMES), document("B", text)]
+        )
+        for one in some
     ]
     assert found
     assert all((one.mode is not None) == (one.type == "CONSULT") for one in found)
