@@ -220,7 +220,7 @@ async def test_memory_stays_bounded(wire_settings: NewSettings, new_worker: NewW
         before = resident_mib(worker.pid)
         await produce(settings, [article(n, "SLOW " + "x" * 100_000) for n in range(600)])
         await tail.until(lambda t: len(t.coded) > 48, what="forty", workers=[worker])
-    # Measured: 38 MiB with a backlog of 40 MB, 34 with one of 60. It does not grow with the backlog;
+    # Measured: 38 MiB with a backlog of 40 MB, 34 with one of 60: it does not follow the backlog;
     # what it is, beside the messages, has not been found out.
     assert resident_mib(worker.pid) - before < 50
 
