@@ -119,7 +119,7 @@ class Worker(_Section):
     session_timeout_s: float = Field(10.0, ge=6, description="Kafka refuses less than 6")
     rebalance_timeout_s: float = Field(15.0, gt=0)
     shutdown_timeout_s: float = Field(
-        6.0, gt=0, le=8, description="a supervisor kills after ten seconds"
+        6.0, gt=0, le=7, description="a supervisor kills after ten seconds"
     )
 
     @model_validator(mode="after")

@@ -5,7 +5,9 @@ The rules, each with its test in ``tests/wire``:
 * An exception that leaves a Faust agent commits past the message in every stream mode but one:
   ``noack_take`` under a ``CrashingSupervisor``, acknowledged by hand. So an unexpected error here
   ends the process, and the message comes again.
-* An article is acknowledged after the broker has confirmed all its records, or its dead letter.
+* An article is acknowledged after the broker has confirmed all its records, or its dead letter:
+  at once and not with its batch, so that the first records of a batch come out while the models
+  work on the others, and little is repeated after a crash.
 * A message fetched before a rebalance may belong to another worker by now. It is dropped without
   acknowledgement: its owner gets it again, and an acknowledgement from an older generation could
   commit past messages that this worker has thrown out of its buffers.
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
 from pipeline.errors import BadInput, StageFailed
@@ -80,33 +82,40 @@ class ArticleHandler:
         messages: Sequence[Message],
         *,
         is_ours: Callable[[Message], bool],
-    ) -> list[Message]:
-        """Code a batch and return the messages to acknowledge, in order.
+        acknowledge: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Code a batch, and acknowledge its messages one by one, in order.
 
         Args:
             messages: in the order of their partitions.
             is_ours: whether a message still belongs to this worker's generation.
+            acknowledge: called once the broker has confirmed all that a message turned into.
 
         Raises:
             DeliveryFailed: the broker did not confirm the records.
         """
         ours = [message for message in messages if is_ours(message)]
         if self._stopping or not ours:
-            return []
+            return
         self.idle.clear()
         self._progress.took(len(ours))
         metrics.IN_HAND.set(len(ours))
         metrics.BATCH_ARTICLES.observe(len(ours))
+        fates = [asyncio.create_task(self._fate(message)) for message in ours]
         try:
-            fates = await asyncio.gather(*[self._fate(message) for message in ours])
-            await self._outbox.deliver([record for records, _ in fates for record in records])
-            now = time.time()
-            for message, (_, count) in zip(ours, fates, strict=True):
+            for message, fate in zip(ours, fates, strict=True):
+                records, count = await fate
+                await self._outbox.deliver(records)
                 count()
+                now = time.time()
                 metrics.ARRIVAL_SECONDS.observe(max(0.0, now - message.timestamp))
-            metrics.LAST_PROGRESS.set(now)
-            return [message for message in ours if is_ours(message)]
+                metrics.LAST_PROGRESS.set(now)
+                metrics.IN_HAND.dec()
+                if is_ours(message):
+                    await acknowledge(message)
         finally:
+            for fate in fates:
+                fate.cancel()
             metrics.IN_HAND.set(0)
             self._progress.finished()
             self.idle.set()
@@ -190,8 +199,12 @@ def attach(app: Any, topic: Any, handler: ArticleHandler, *, batch: int, linger_
         stream.enable_acks = False
         async for events in stream.noack_take(batch, within=linger_s):
             held = {id(event.message): event for event in events}
-            done = await handler.handle([event.message for event in events], is_ours=is_ours)
-            for message in done:
+
+            async def acknowledge(message: Message, held: dict[int, Any] = held) -> None:
                 await stream.ack(held[id(message)])
+
+            await handler.handle(
+                [event.message for event in events], is_ours=is_ours, acknowledge=acknowledge
+            )
 
     return code_articles

@@ -34,7 +34,7 @@ from pipeline.streaming import client, replay, topics
 from pipeline.streaming.broker import EmbeddedBroker
 from pipeline.terminal import plain, shortened
 
-_POLL_S: Final = 0.1
+_POLL_S: Final = 0.2
 # Where the worker's log goes, in the ignored folder beside the broker's.
 _WORKER_LOG: Final = "worker.log"
 _LOG_TAIL_CHARS: Final = 2_000
@@ -263,7 +263,7 @@ class _View:
         if not self._console.is_terminal:
             yield
             return
-        with Live(self._render(), console=self._console, refresh_per_second=8) as self._live:
+        with Live(self._render(), console=self._console, refresh_per_second=4) as self._live:
             yield
             self._live.update(self._render())
         self._live = None

@@ -35,21 +35,9 @@ def _worker(factory: str, environment: dict[str, str], log: str) -> int:
 
 
 def _import_all() -> None:
-    """Import what a worker needs until its first message: Faust loads most of itself when used."""
-    for name in (
-        "faust.app",
-        "faust.assignor.partition_assignor",
-        "faust.fixups.django",
-        "faust.tables.manager",
-        "faust.tables.objects",
-        "faust.transport.drivers.aiokafka",
-        "faust.transport.utils",
-        "faust.web.cache.backends.memory",
-        "faust.web.drivers.aiohttp",
-        "faust.worker",
-        "pipeline.streaming.worker",
-        "tests.wire.fakes",
-    ):
+    """Import what a worker needs until its first message."""
+    import_module("pipeline.streaming.consumer").import_all()
+    for name in ("pipeline.streaming.worker", "tests.wire.fakes"):
         import_module(name)
     gc.freeze()  # a collection in a fork would copy every page
 

@@ -133,9 +133,12 @@ class WorkerProcess:
         return self._status
 
     def _wait(self, timeout: float) -> int:
-        deadline = time.monotonic() + timeout
+        # A step counts as 0.1 s at most: while the machine stands still, so does the worker.
+        waited, then = 0.0, time.monotonic()
         while (status := self.poll()) is None:
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            waited, then = waited + min(now - then, 0.1), now
+            if waited > timeout:
                 raise AssertionError(f"alive {timeout:g} s after the signal:\n{self.log[-4000:]}")
             time.sleep(0.02)
         return status
@@ -334,3 +337,14 @@ async def committed(settings: Settings) -> dict[int, int]:
         }
     finally:
         await consumer.stop()
+
+
+async def acknowledged(settings: Settings, count: int) -> None:
+    """Return when the group has acknowledged so many messages of ``articles.raw``, or fail."""
+    done = 0
+    for _ in range(60):
+        done = sum((await committed(settings)).values())
+        if done >= count:
+            break
+        await asyncio.sleep(1)
+    assert done == count

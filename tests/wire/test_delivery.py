@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -16,6 +17,7 @@ from tests.wire.harness import (
     Tail,
     Topics,
     WorkerProcess,
+    acknowledged,
     article,
     buried,
     committed,
@@ -30,6 +32,9 @@ NewSettings = Callable[..., Settings]
 
 # A member that vanished is missed as soon as brokers allow: the tests kill twenty of them.
 QUICK = {"session_timeout_s": 6.0, "rebalance_timeout_s": 8.0, "batch_size": 8}
+# Where nobody dies, a machine that stands still for seconds shall not look like a death: what a
+# rebalance finds in hand is delivered again, and is not acknowledged the first time.
+CALM = {"session_timeout_s": 30.0, "rebalance_timeout_s": 40.0, "batch_size": 8}
 
 
 def reached(goal: int, seen: Topics) -> bool:
@@ -102,8 +107,8 @@ async def test_rebalance_under_load(wire_settings: NewSettings, new_worker: NewW
             workers=[first],
         )
     assert not seen.dead_letter
+    await acknowledged(settings, 200)
     assert first.terminate() == 0
-    assert sum((await committed(settings)).values()) == 200
 
 
 async def test_a_killed_worker_is_missed(wire_settings: NewSettings, new_worker: NewWorker) -> None:
@@ -123,7 +128,7 @@ async def test_produce_refused_for_a_while(
     wire_settings: NewSettings, proxy: FaultProxy, new_worker: NewWorker
 ) -> None:
     """While the broker refuses, nothing is acknowledged and /livez fails; then all comes."""
-    worker_settings = QUICK | {"produce_timeout_s": 1.0, "stage_timeout_s": 2.0}
+    worker_settings = CALM | {"produce_timeout_s": 1.0, "stage_timeout_s": 2.0}
     direct = wire_settings(worker=worker_settings, health={"stall_s": 3.0})
     settings = direct.model_copy(
         update={
@@ -150,8 +155,8 @@ async def test_produce_refused_for_a_while(
         )
     assert not seen.dead_letter
     await until(lambda: get(url + "/livez")[0] == 200, what="a passing /livez", worker=worker)
+    await acknowledged(direct, 60)
     assert worker.terminate() == 0
-    assert sum((await committed(direct)).values()) == 60
 
 
 @pytest.mark.timeout(300)
@@ -187,12 +192,14 @@ async def test_sigterm_finishes_what_is_in_hand(
     wire_settings: NewSettings, new_worker: NewWorker
 ) -> None:
     """SIGTERM in the middle of a batch: within 10 s it is finished and acknowledged, exit 0."""
-    settings = wire_settings(worker=QUICK | {"batch_size": 3})
+    settings = wire_settings(worker=CALM | {"batch_size": 3})
     await topics.create(settings)
     worker = await new_worker(settings).start().ready()
     url = await worker.url()
     await produce(settings, [article(n, "SLOW") for n in range(40)], partition=0)
-    await until(lambda: b"kasnec_in_hand_articles 3" in get(url + "/metrics")[1], what="a batch")
+    await until(
+        lambda: re.search(b"in_hand_articles [123]", get(url + "/metrics")[1]), what="a batch"
+    )
     assert worker.terminate(timeout=10) == 0
     async with Tail(settings) as tail:
         seen = (await tail.read()).coded or (await tail.read()).coded
@@ -207,7 +214,7 @@ async def test_sigterm_does_not_wait_for_a_hung_stage(
 ) -> None:
     """SIGTERM while an article hangs: ended within 10 s, the article left for redelivery."""
     settings = wire_settings(
-        worker=QUICK | {"stage_timeout_s": 60.0, "shutdown_timeout_s": 3.0}, health={"stall_s": 90}
+        worker=CALM | {"stage_timeout_s": 60.0, "shutdown_timeout_s": 3.0}, health={"stall_s": 90}
     )
     await topics.create(settings)
     worker = await new_worker(settings).start().ready()
