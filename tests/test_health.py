@@ -127,3 +127,11 @@ def test_taken_port_is_a_sentence(server: ProbeServer, progress: Progress) -> No
     """A port in use is a configuration error that says what to set."""
     with pytest.raises(ConfigurationError, match="KASNEC_HEALTH_PORT"):
         ProbeServer(Health(port=server.port), progress)
+
+
+def test_stopped_before_it_started(progress: Progress) -> None:
+    """A server that never served closes, and its port is free again."""
+    server = ProbeServer(Health(port=0), progress)
+    server.stop()
+    again = ProbeServer(Health(port=server.port), progress)
+    again.stop()

@@ -157,8 +157,9 @@ class ProbeServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
+        """Stop serving; without effect before ``start``."""
+        if self._thread.is_alive():  # shutdown() waits for ever for a loop that never ran
+            self._server.shutdown()
         self._server.server_close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from contextlib import ExitStack
 from functools import partial
 
 from pipeline.isolation import ChainFactory, IsolatedChain, real_chain
@@ -38,9 +39,11 @@ def run(settings: Settings, *, factory: ChainFactory = real_chain, loglevel: str
         load_timeout_s=settings.worker.model_load_timeout_s,
         on_step=partial(_step, progress),
     )
-    chain.start()
-    try:
+    with ExitStack() as stack:
+        stack.callback(chain.stop)
+        chain.start()
         asyncio.run(topics.verify(settings))
+        stack.callback(probes.stop)
         probes.start()
         log.info("probes and metrics on http://%s:%d", settings.health.host, probes.port)
         # Here and not above: the models load meanwhile.
@@ -51,9 +54,6 @@ def run(settings: Settings, *, factory: ChainFactory = real_chain, loglevel: str
         progress.models_loaded()
         log.info("models loaded")
         return consumer.consume(settings, chain, progress)
-    finally:
-        chain.stop()
-        probes.stop()
 
 
 def _step(progress: Progress, failure: str | None) -> None:
