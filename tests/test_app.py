@@ -1,0 +1,43 @@
+"""The Faust app: what it promises, and what it must not do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from faust.types.enums import ProcessingGuarantee
+from mode.supervisors import CrashingSupervisor
+
+from pipeline.settings import Settings
+from pipeline.streaming import agents, app
+
+
+@pytest.fixture
+def made(settings_factory: Callable[..., Settings]) -> Any:
+    """An app that no broker has seen."""
+    return app.create(settings_factory("127.0.0.1:1"))
+
+
+def test_promises_at_least_once(made: Any) -> None:
+    """Never "exactly once": what it sends to topics that it does not consume goes out at once."""
+    assert made.conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
+    assert made.conf.producer_acks == -1
+    assert made.conf.broker_commit_interval <= 0.5
+    assert made.conf.producer_request_timeout <= 60
+
+
+def test_declares_and_serves_nothing(made: Any) -> None:
+    """No topic is created by a worker, and Faust's own pages are off."""
+    assert not made.conf.topic_allow_declare
+    assert made.conf.topic_disable_leader
+    assert not made.conf.web_enabled
+
+
+def test_one_article_at_a_time_and_errors_end_the_process(made: Any) -> None:
+    """More than one actor would commit past unfinished work; any other supervisor loses it."""
+    topic = made.topic("raw", value_type=bytes, value_serializer="raw")
+    handler = cast("agents.ArticleHandler", None)
+    agent = agents.attach(made, topic, handler, batch=1, linger_s=0.01)
+    assert agent.concurrency == 1
+    assert agent.supervisor_strategy is CrashingSupervisor
