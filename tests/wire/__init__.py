@@ -12,7 +12,8 @@ kept shut:
    ``test_giving_up_on_produce_loses_nothing``, ``tests/test_delivery.py``.
 5. A rebalance repeats what was acknowledged since the last commit: ``test_rebalance_under_load``.
 6. Poison bytes crash an agent that lets Faust decode: ``test_bad_input_is_dead_lettered``.
-7. Work on the event loop is a healthy-looking zombie: ``test_a_busy_stage_does_not_freeze_the_loop``,
+7. Work on the event loop is a healthy-looking zombie:
+   ``test_a_busy_stage_does_not_freeze_the_loop``,
    ``test_not_ready_until_models_and_partitions``, ``tests/test_health.py``.
 8. An unacknowledged message, or a group that is still joining, hangs SIGTERM:
    ``test_sigterm_does_not_wait_for_a_hung_stage``.
