@@ -10,9 +10,13 @@ Readers ignore unknown fields; a breaking change raises the number in ``schema``
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Final, Literal
 
 import orjson
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 EntityType = Literal["PER", "ORG", "LOC"]
 EventType = Literal[
@@ -215,6 +219,23 @@ class SummitAlert:
     before: Summit | None
     summit: Summit
     event: DiplomaticEvent
+
+
+def decode_event(value: bytes) -> DiplomaticEvent:
+    """The event of a ``diplomatic-event/1`` record; unknown fields are ignored.
+
+    Raises:
+        ValueError: it is no such record.
+    """
+    return _event_adapter().validate_json(value)
+
+
+@cache
+def _event_adapter() -> TypeAdapter[DiplomaticEvent]:
+    # Built when first used: the process of the models writes records and never reads one.
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    return TypeAdapter(DiplomaticEvent)
 
 
 def encode(record: AnnotatedArticle | DiplomaticEvent | SummitAlert | RawArticle) -> bytes:

@@ -16,12 +16,17 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from pipeline.errors import ConfigurationError
+from pipeline.records import Mode
 
 DEFAULT_FILE: Final = Path("config/kasnec.toml")
 
 # Variables with our prefix that are not settings: where the settings and the training data lie,
 # and what the test suite reads.
 _NOT_SETTINGS: Final = ("KASNEC_CONFIG", "KASNEC_TRAINING_DATA", "KASNEC_TEST_")
+
+
+# Settings that hold several values, with commas between them in the environment.
+_LISTS: Final = (("language", "enabled"), ("summits", "modes"))
 
 
 class _Section(BaseModel):
@@ -154,6 +159,13 @@ class Language(_Section):
     kosovo_code: Literal["XKX", "KSV", "KOS", "XKK"] = "XKX"
 
 
+class Summits(_Section):
+    """What the summit register takes for a summit."""
+
+    modes: tuple[Mode, ...] = ("summit",)
+    min_confidence: float = Field(0.0, ge=0, le=1)
+
+
 class Embedded(_Section):
     """The embedded broker of `kasnec up`."""
 
@@ -170,6 +182,7 @@ class Settings(_Section):
     health: Health = Health()
     limits: Limits = Limits()
     language: Language = Language()
+    summits: Summits = Summits()
     embedded: Embedded = Embedded()
 
     @model_validator(mode="after")
@@ -284,7 +297,7 @@ def _variable(keys: tuple[str, ...]) -> str:
 def _put(values: dict[str, Any], keys: tuple[str, ...], value: str) -> None:
     for key in keys[:-1]:
         values = values.setdefault(key, {})
-    values[keys[-1]] = value.split(",") if keys == ("language", "enabled") else value
+    values[keys[-1]] = value.split(",") if keys in _LISTS else value
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

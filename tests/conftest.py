@@ -7,8 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from pipeline.settings import Settings
+
+# On a shared machine that stands still for seconds, the first draw alone took 21 s. What a property
+# says does not depend on the clock.
+hypothesis_settings.register_profile(
+    "kasnec", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("kasnec")
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from pipeline import sources
 from pipeline.errors import BadInput
 from pipeline.isolation import IsolatedChain, Outcome
-from pipeline.records import RawArticle
+from pipeline.records import RawArticle, decode_event, encode
 from pipeline.settings import Settings
 from pipeline.stages import decode
+from pipeline.stories.register import Register, Rules
 from pipeline.terminal import plain, shortened
 
 # Articles on their way to one process: enough that it never waits for the reader.
@@ -49,6 +50,7 @@ class _Count:
 )
 @click.option("--events", type=click.File("wb"), help="Event records go here; - is stdout.")
 @click.option("--annotations", type=click.File("wb"), help="Annotated articles go here.")
+@click.option("--alerts", type=click.File("wb"), help="Summit alerts go here.")
 @click.option("--rejects", type=click.File("wb"), help="What could not be coded, and why.")
 @click.option(
     "--jobs",
@@ -65,6 +67,7 @@ def command(
     paths: Sequence[Path],
     events: IO[bytes] | None,
     annotations: IO[bytes] | None,
+    alerts: IO[bytes] | None,
     rejects: IO[bytes] | None,
     jobs: int,
     normalise: bool,
@@ -73,13 +76,14 @@ def command(
 
     ARTICLES is a .jsonl or .jsonl.gz file, a bare text (.txt), a folder of these, or - for JSON
     lines from standard input. Records come in the order of the articles; the same input gives the
-    same bytes, whatever --jobs is.
+    same bytes, whatever --jobs is. Alerts are those of a stream that brings the articles in this
+    order.
 
     Exit status: 0 all coded, 1 some were rejected, 2 wrong arguments or settings, 3 the models do
     not load.
     """
-    if not (events or annotations):
-        raise click.UsageError("Nothing to write: give --events, --annotations or both.")
+    if not (events or annotations or alerts):
+        raise click.UsageError("Nothing to write: give --events, --annotations or --alerts.")
     try:
         files = sources.find(paths)
     except ValueError as error:
@@ -95,6 +99,7 @@ def command(
             console,
             events=events,
             annotations=annotations,
+            alerts=alerts,
             rejects=rejects,
         )
     )
@@ -134,9 +139,11 @@ async def _extract(
     *,
     events: IO[bytes] | None,
     annotations: IO[bytes] | None,
+    alerts: IO[bytes] | None,
     rejects: IO[bytes] | None,
 ) -> _Count:
     count = _Count()
+    register = Register(Rules(**dict(settings.summits)))
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -171,6 +178,10 @@ async def _extract(
                     annotations.write(result.annotated + b"\n")
                 if events:
                     events.writelines(record + b"\n" for _, record in result.events)
+                if alerts:
+                    told = map(register.observe, map(decode_event, (e for _, e in result.events)))
+                    alerts.writelines(encode(alert) + b"\n" for alert in told if alert)
+                    register.forget()
             progress.update(task, description=f"{count.articles} articles, {count.events} events")
 
         waiting: deque[tuple[str, asyncio.Task[Outcome] | BadInput]] = deque()

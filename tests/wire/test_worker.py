@@ -250,4 +250,4 @@ def alive(pid: int) -> bool:
         return False
 
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
