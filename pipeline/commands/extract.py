@@ -109,6 +109,7 @@ def command(
         f"in {seconds:.1f} s ({count.articles / seconds:.1f} articles/s), after "
         f"{count.loading_s:.1f} s of loading the models",
         highlight=False,
+        soft_wrap=True,
     )
     for reason, number in count.rejected.most_common():
         console.print(f"  rejected as {reason}: {number}", highlight=False)

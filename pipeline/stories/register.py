@@ -316,7 +316,7 @@ def _changed(summit: Summit, event: DiplomaticEvent, today: date) -> tuple[Chang
         stay = tuple(p for p in summit.participants if p.code not in leaving)
         return "participants", replace(summit, participants=stay)
     joined = replace(summit, participants=_joined(summit, event))
-    status = _next_status(summit, event)
+    status = _next_status(summit, event, today)
     if status:
         return "status", replace(
             joined,
@@ -356,10 +356,12 @@ def _joined(summit: Summit, event: DiplomaticEvent) -> tuple[Participant, ...]:
     return (*summit.participants, *(p for p in _participants(event) if p.code not in there))
 
 
-def _next_status(summit: Summit, event: DiplomaticEvent) -> Status | None:
+def _next_status(summit: Summit, event: DiplomaticEvent, today: date) -> Status | None:
     new = event.status
     if new not in _NEWS[summit.status]:
         return None
+    if new in _HAPPENED and summit.date and days(summit.date.value).first > today:
+        return None  # nobody has held what is still to come
     # "to be held on Monday", of what was put off to Monday or was to be held then and is off: a
     # recap. Only another day revives it.
     if new == "planned" and summit.status in ("postponed", "cancelled"):

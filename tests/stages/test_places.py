@@ -50,6 +50,13 @@ def test_no_place_is_assumed(resolve: PlaceResolver, names: NameResolver) -> Non
     assert place(resolve, names, article, detection(article, "dënoi", "ACCUSE")) is None
 
 
+def test_an_organisation_is_no_place(resolve: PlaceResolver, names: NameResolver) -> None:
+    """Not even where the tagger took its name for a place's."""
+    article = document("Takim", "Presidentët u takuan të hënën në [NATO|LOC].")
+    event = detection(article, "u takuan", "CONSULT", mode="meeting")
+    assert place(resolve, names, article, event) is None
+
+
 def test_kosovo_code(names: NameResolver) -> None:
     """Kosovo is written as the settings say."""
     resolve = PlaceResolver(languages.load("sq"), kosovo_code="KOS")

@@ -174,6 +174,26 @@ def test_begun_and_held_are_one_change() -> None:
     ) == [("new", "planned"), ("status", "ongoing")]
 
 
+def test_what_is_to_come_has_not_happened() -> None:
+    """A past tense before its day (a mood, a preparation, a mistake) does not hold the summit."""
+    assert changes(
+        [
+            summit_event("a", "2027-03-12", date="2027-04-14"),
+            summit_event("b", "2027-03-30", status="actual"),
+            summit_event("c", "2027-04-14", status="actual"),
+        ]
+    ) == [("new", "planned"), ("status", "actual")]
+
+
+def test_half_the_company_on_one_day_in_one_city() -> None:
+    """One summit there, two where only the day is the same."""
+    first = summit_event("a", "2027-04-05", ["POL", "ROU"], date="2027-05-11", place="Vilnius")
+    there = summit_event("b", "2027-04-06", ["ROU", "LTU"], date="2027-05-11", place="Vilnius")
+    anywhere = summit_event("c", "2027-04-06", ["ROU", "LTU"], date="2027-05-11")
+    assert changes([first, there]) == [("new", "planned")]
+    assert len(changes([first, anywhere])) == 2
+
+
 def test_vague_then_exact_then_vague() -> None:
     """An exact day after a month is a change of date; "next month" after it is none."""
     alerts = told(
