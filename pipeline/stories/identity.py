@@ -21,7 +21,7 @@ _DIGITS: Final = 32
 
 def event_id(article_id: str, type_: EventType, start: int, end: int) -> str:
     """The id of the event that the article states in ``[start, end)``; 32 hexadecimal digits."""
-    return _digest(article_id, type_, str(start), str(end))
+    return digest(article_id, type_, str(start), str(end))
 
 
 def story_id(event: CodedEvent, published_at: str) -> str:
@@ -33,7 +33,7 @@ def story_id(event: CodedEvent, published_at: str) -> str:
     """
     parties = sorted({p.code for p in (*event.actors, *event.recipients) if p.code != "UNK"})
     when = _week(event.date.value if event.date else "", published_at)
-    return _digest(event.detection.type, *parties, when)
+    return digest(event.detection.type, *parties, when)
 
 
 def _week(value: str, published_at: str) -> str:
@@ -48,6 +48,7 @@ def _week(value: str, published_at: str) -> str:
     return f"{year}-W{week:02}"
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """32 hexadecimal digits of the parts in their order."""
     joined = "\0".join(parts)  # ids have no NUL: the decoder refuses control characters
     return hashlib.sha256(joined.encode()).hexdigest()[:_DIGITS]

@@ -13,10 +13,9 @@ from typing import Final
 
 from pipeline import reference
 from pipeline.records import DiplomaticEvent, Place, Status
-from pipeline.stages.gazetteer import fold
+from pipeline.stages.gazetteer import UNKNOWN, fold
 from pipeline.stories.when import Days, days
 
-_UNKNOWN: Final = "UNK"
 # A meeting that is moved stays within weeks of its old day; further away it is another meeting.
 _NEAR_DAYS: Final = 14
 # A meeting put off comes within months, if it comes.
@@ -55,7 +54,7 @@ def _members() -> dict[str, frozenset[str]]:
 
 def seats(codes: Iterable[str]) -> frozenset[str]:
     """The codes with the members of groups in place of the groups; the unknown left out."""
-    known = {code for code in codes if code != _UNKNOWN}
+    known = {code for code in codes if code != UNKNOWN}
     groups = known & _members().keys()
     return frozenset(known - groups).union(*(_members()[group] for group in groups))
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -40,9 +40,10 @@ from pipeline.records import (
     Summit,
     SummitAlert,
 )
-from pipeline.stages.gazetteer import country_names
+from pipeline.stages.gazetteer import UNKNOWN, country_names
 from pipeline.stories import matching
-from pipeline.stories.matching import Traits, is_country, same_place
+from pipeline.stories.identity import digest
+from pipeline.stories.matching import Traits, same_place
 from pipeline.stories.when import days, moment
 
 # Over or last heard of so long ago, a summit is no longer news; a mention would only recall it.
@@ -59,7 +60,6 @@ _CHANGES: Final = 100
 # Leaders' meetings below `summit` are often called a mere meeting: such a mention may tell of a
 # known summit, but it must fit better than one that calls it a summit.
 _FITS_OTHER_MODE: Final = matching.FITS + 0.5
-_DIGITS: Final = 32
 
 # From a status, the statuses that are news. What is missing is a recap, a doubt after an
 # announcement, or the same thing in other words.
@@ -127,12 +127,12 @@ class Register:
         self._traits: dict[str, Traits] = {}
         # (seat, "2027-03") to the summits that seat it in that month; "" where they have no date.
         self._near: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self._mentioned: dict[int, str] = {}  # hash of an event id to the summit that it is of
+        self._mentioned: set[int] = set()  # hashes of the ids of events already taken in
         self._newest: datetime | None = None
         self._looked: date | None = None
         for entry in entries:
             self._keep(entry)
-            self._mentioned.update((mention, entry.summit_id) for _, mention in entry.mentions)
+            self._mentioned.update(mention for _, mention in entry.mentions)
             self._newest = max(self._newest or entry.as_of, entry.as_of)
 
     def __len__(self) -> int:
@@ -204,17 +204,18 @@ class Register:
         )
 
     def _open(self, event: DiplomaticEvent, published: datetime) -> SummitAlert:
+        participants = _participants(event)
         summit = Summit(
-            name=_name(event, event.place),
+            name=_name(participants, event.place),
             status=event.status,
             date=event.date,
             place=event.place,
-            participants=_participants(event),
+            participants=participants,
             first_seen=event.article.published_at,
             articles=1,
         )
         entry = Entry(
-            summit_id=_digest("summit", event.event_id),
+            summit_id=digest("summit", event.event_id),
             summit=summit,
             as_of=published,
             mentions=(_mention(event),),
@@ -228,7 +229,7 @@ class Register:
     ) -> SummitAlert | None:
         before = entry.summit
         if len(entry.mentions) == _MENTIONS:
-            self._mentioned.pop(entry.mentions[0][1], None)
+            self._mentioned.discard(entry.mentions[0][1])
         entry = _counted(entry, event)
         if published < entry.as_of:
             self._keep(entry)
@@ -257,7 +258,7 @@ class Register:
         history = (*entry.history, told)[-_CHANGES:]
         self._keep(replace(entry, summit=summit, as_of=published, history=history))
         return SummitAlert(
-            alert_id=_digest(entry.summit_id, event.event_id, change),
+            alert_id=digest(entry.summit_id, event.event_id, change),
             summit_id=entry.summit_id,
             change=change,
             before=before,
@@ -266,24 +267,26 @@ class Register:
         )
 
     def _keep(self, entry: Entry) -> None:
-        self._unlink(entry.summit_id)
         summit = entry.summit
         self._entries[entry.summit_id] = entry
-        self._traits[entry.summit_id] = Traits(
+        self._mentioned.add(entry.mentions[-1][1])
+        traits = Traits(
             seats=matching.seats(p.code for p in summit.participants),
             when=days(summit.date.value) if summit.date else None,
             place=summit.place,
             status=summit.status,
             given_up=tuple(map(days, entry.given_up)),
         )
-        self._mentioned.update((mention, entry.summit_id) for _, mention in entry.mentions[-1:])
+        if traits == self._traits.get(entry.summit_id):
+            return  # most mentions change nothing that is searched by
+        self._unlink(entry.summit_id)
+        self._traits[entry.summit_id] = traits
         for key in self._keys(entry.summit_id):
             self._near[key].add(entry.summit_id)
 
     def _drop(self, summit_id: str) -> None:
         self._unlink(summit_id)
-        for _, mention in self._entries[summit_id].mentions:
-            self._mentioned.pop(mention, None)
+        self._mentioned.difference_update(m for _, m in self._entries[summit_id].mentions)
         del self._entries[summit_id], self._traits[summit_id]
 
     def _unlink(self, summit_id: str) -> None:
@@ -316,30 +319,24 @@ def _changed(summit: Summit, event: DiplomaticEvent, today: date) -> tuple[Chang
         stay = tuple(p for p in summit.participants if p.code not in leaving)
         return "participants", replace(summit, participants=stay)
     joined = replace(summit, participants=_joined(summit, event))
+    sharper = _sharper_place(summit.place, event.place)
+    place = sharper or summit.place
     status = _next_status(summit, event, today)
     if status:
-        return "status", replace(
-            joined,
-            status=status,
-            date=_date_after(summit, event, status),
-            place=_sharper_place(summit.place, event.place) or summit.place,
-        )
+        day = _date_after(summit, event, status)
+        return "status", replace(joined, status=status, date=day, place=place)
     if summit.status in _HAPPENED or (summit.status in _OFF and event.status not in _OFF):
         return None, joined  # what is told of it now is told in retrospect
     if _moved(summit, event, today):
-        moved = replace(joined, date=event.date)
-        return "date", replace(
-            moved, place=_sharper_place(summit.place, event.place) or moved.place
-        )
-    place = _sharper_place(summit.place, event.place)
-    if place:
+        return "date", replace(joined, date=event.date, place=place)
+    if sharper:
         return "place", replace(joined, place=place)
     return None, joined
 
 
 def _leaving(summit: Summit, event: DiplomaticEvent) -> set[str]:
     """The one participant that stays away: only it is named, and not as host."""
-    named = {p.code for p in (*event.actors, *event.recipients)} - {"UNK"}
+    named = {p.code for p in (*event.actors, *event.recipients)} - {UNKNOWN}
     there = {p.code for p in summit.participants}
     host = {summit.place.code} if summit.place else set()
     alone = len(named & there) == 1 and len(there) > 3
@@ -403,13 +400,7 @@ def _moved(summit: Summit, event: DiplomaticEvent, today: date) -> bool:
 
 def _sharper_place(old: Place | None, new: Place | None) -> Place | None:
     """The new place where it says more than the old one."""
-    if new is None:
-        return None
-    if old is None:
-        return new
-    if is_country(new) and new.code == old.code:
-        return None
-    if same_place(new, old):
+    if new is None or (old and same_place(new, old)):
         return None
     return new
 
@@ -417,7 +408,7 @@ def _sharper_place(old: Place | None, new: Place | None) -> Place | None:
 def _participants(event: DiplomaticEvent) -> tuple[Participant, ...]:
     """States and organisations, each once, in the order of the text."""
     parties = (*event.actors, *event.recipients)
-    names = {p.code: p.code for p in parties if p.code != "UNK"}
+    names = {p.code: p.code for p in parties if p.code != UNKNOWN}
     organisations = reference.table("organisations.toml")
     for party in parties:
         if party.kind != "PER" and party.code in names and names[party.code] == party.code:
@@ -429,10 +420,9 @@ def _participants(event: DiplomaticEvent) -> tuple[Participant, ...]:
     )
 
 
-def _name(event: DiplomaticEvent, place: Place | None) -> str:
+def _name(participants: Sequence[Participant], place: Place | None) -> str:
     """A name for people, in English: who meets, and where."""
     organisations = reference.table("organisations.toml").keys()
-    participants = _participants(event)
     groups = [p.name for p in participants if p.code in organisations]
     states = [p.name for p in participants if p.code not in organisations]
     who = groups + states if len(participants) <= 3 or not groups else groups
@@ -469,7 +459,3 @@ def _months(first: date, last: date) -> list[str]:
 
 def _hash(identifier: str) -> int:
     return int.from_bytes(hashlib.blake2b(identifier.encode(), digest_size=8).digest())
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_DIGITS]
