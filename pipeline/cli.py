@@ -19,6 +19,8 @@ _COMMANDS: Final = {
     "worker": "Take articles from Kafka and publish records until told to stop.",
     "replay": "Put articles from files on the topic articles.raw.",
     "extract": "Turn files of articles into files of records, without a broker.",
+    "watch": "Follow the summit alerts as they are told.",
+    "summits": "Show the summit register: what is known of each summit, and its history.",
     "dead-letters": "List, show and replay the articles that could not be coded.",
     "topics": "Create the topics, or check them.",
     "check": "Print the settings in force and everything that is wrong.",

@@ -14,6 +14,7 @@
     └── InfrastructureError    going on would lose data                          crash, redeliver
         ├── ModelError           a model file is missing, corrupted or unusable
         ├── TopicMismatch        a topic is missing or has other partitions than configured
+        ├── RegisterUnreadable   the register's topic holds what is no summit
         ├── BrokerUnavailable    no broker answers where one is configured
         └── DeliveryFailed       retries are used up and outputs are unconfirmed
 
@@ -101,6 +102,10 @@ class ModelError(InfrastructureError):
 
 class TopicMismatch(InfrastructureError):
     """A topic is missing, or has another number of partitions than configured."""
+
+
+class RegisterUnreadable(InfrastructureError):
+    """The topic of the summit register holds what is no summit: alerting on would repeat alerts."""
 
 
 class BrokerUnavailable(InfrastructureError):

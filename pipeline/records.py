@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
@@ -227,15 +227,26 @@ def decode_event(value: bytes) -> DiplomaticEvent:
     Raises:
         ValueError: it is no such record.
     """
-    return _event_adapter().validate_json(value)
+    event: DiplomaticEvent = _adapter(DiplomaticEvent).validate_json(value)
+    return event
+
+
+def decode_alert(value: bytes) -> SummitAlert:
+    """The alert of a ``summit-alert/1`` record; unknown fields are ignored.
+
+    Raises:
+        ValueError: it is no such record.
+    """
+    alert: SummitAlert = _adapter(SummitAlert).validate_json(value)
+    return alert
 
 
 @cache
-def _event_adapter() -> TypeAdapter[DiplomaticEvent]:
+def _adapter(kind: type) -> TypeAdapter[Any]:
     # Built when first used: the process of the models writes records and never reads one.
     from pydantic import TypeAdapter  # noqa: PLC0415
 
-    return TypeAdapter(DiplomaticEvent)
+    return TypeAdapter(kind)
 
 
 def encode(record: AnnotatedArticle | DiplomaticEvent | SummitAlert | RawArticle) -> bytes:

@@ -97,7 +97,19 @@ class Topics(_Section):
     raw: Topic = Topic(name="articles.raw", max_message_bytes=16_777_216)
     annotated: Topic = Topic(name="articles.annotated")
     events: Topic = Topic(name="events.diplomatic", retention_hours=720)
-    alerts: Topic = Topic(name="alerts.summits", retention_hours=-1)
+    # One partition each: the register takes mentions one after the other, and so few alerts are
+    # best read in the order in which they were told.
+    mentions: Topic = Topic(name="summits.mentions", partitions=1)
+    summits: Topic = Topic(
+        name="summits.register",
+        partitions=1,
+        retention_hours=-1,
+        cleanup_policy="compact",
+        max_message_bytes=8_388_608,
+    )
+    alerts: Topic = Topic(
+        name="alerts.summits", partitions=1, retention_hours=-1, max_message_bytes=6_291_456
+    )
     # Holds the original bytes and our headers, so it takes a little more than `raw` does.
     dead_letter: Topic = Topic(
         name="articles.dead-letter", retention_hours=720, max_message_bytes=17_825_792
@@ -106,7 +118,37 @@ class Topics(_Section):
 
     def all(self) -> tuple[Topic, ...]:
         """Every topic, in the order in which an article travels."""
-        return (self.raw, self.annotated, self.events, self.alerts, self.dead_letter)
+        return (
+            self.raw,
+            self.annotated,
+            self.events,
+            self.mentions,
+            self.summits,
+            self.alerts,
+            self.dead_letter,
+        )
+
+    @model_validator(mode="after")
+    def _one_register(self) -> Topics:
+        faults = [
+            f"{topic.name} must have 1 partition: all mentions of a summit must meet in one place"
+            for topic in (self.mentions, self.summits)
+            if topic.partitions != 1
+        ]
+        if "compact" not in self.summits.cleanup_policy or self.summits.retention_hours != -1:
+            faults.append(
+                f"{self.summits.name} must be compacted and kept for ever (cleanup_policy "
+                '"compact", retention_hours -1): it is all that is known of the open summits'
+            )
+        sizes = [t.max_message_bytes for t in (self.events, self.alerts, self.summits)]
+        if not sizes[0] < sizes[1] < sizes[2] or self.mentions.max_message_bytes < sizes[0]:
+            faults.append(
+                "max_message_bytes must grow from events over alerts to summits, and mentions "
+                "must take what events takes: an alert holds an event, and a summit's record both"
+            )
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
 
 class Worker(_Section):

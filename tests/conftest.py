@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from pipeline.settings import Settings
+from pipeline.settings import Settings, Topics
 
 # On a shared machine that stands still for seconds, the first draw alone took 21 s. What a property
 # says does not depend on the clock.
@@ -35,7 +35,7 @@ def settings_factory(unique: str) -> Callable[..., Settings]:
 
     def build(bootstrap_servers: str = "", **sections: dict[str, Any]) -> Settings:
         values = Settings().model_dump()
-        for topic in ("raw", "annotated", "events", "alerts", "dead_letter"):
+        for topic in Topics.model_fields.keys() - {"replication_factor"}:
             values["topics"][topic]["name"] = f"{unique}.{topic}"
         values["worker"]["group"] = unique
         values["health"]["port"] = 0

@@ -38,6 +38,6 @@ def test_one_article_at_a_time_and_errors_end_the_process(made: Any) -> None:
     """More than one actor would commit past unfinished work; any other supervisor loses it."""
     topic = made.topic("raw", value_type=bytes, value_serializer="raw")
     handler = cast("agents.ArticleHandler", None)
-    agent = agents.attach(made, topic, handler, batch=1, linger_s=0.01)
+    agent = agents.attach(made, topic, handler, name="articles", batch=1, linger_s=0.01)
     assert agent.concurrency == 1
     assert agent.supervisor_strategy is CrashingSupervisor

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pipeline.records import encode
 from pipeline.settings import Settings
+from pipeline.stories.register import Register
 from pipeline.streaming.up import _View
 from tests.stories.builders import summit_event
 
@@ -53,7 +54,22 @@ def test_dead_letters_are_counted_by_reason(view: _View, output: io.StringIO) ->
     assert not view.complete
     view.summarise()
     assert output.getvalue().splitlines() == [
-        "2 of 2 articles processed, 0 events, 1 dead letters, 0 rejected by the replay.",
+        (
+            "2 of 2 articles processed, 0 events, 0 summit alerts, 1 dead letters, "
+            "0 rejected by the replay."
+        ),
         "  dead letter, unsupported-language: 1",
         "See `kasnec dead-letters list`.",
     ]
+
+
+def test_an_alert_is_a_line(view: _View, output: io.StringIO) -> None:
+    """Its headline, and nothing of the text is obeyed."""
+    event = summit_event("a", "2027-03-04", date="2027-03-19", place="Istanbul")
+    alert = Register().observe(event).alert
+    assert alert
+    hostile = replace(alert, summit=replace(alert.summit, name="\x1b[31mBalkan summit"))
+    view.add("alerts.summits", b"id", SimpleNamespace(value=encode(hostile)))
+    assert output.getvalue() == (
+        "ALERT New summit: \\x1b[31mBalkan summit is planned on 2027-03-19\n"
+    )

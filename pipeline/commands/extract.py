@@ -180,7 +180,7 @@ async def _extract(
                 if events:
                     events.writelines(record + b"\n" for _, record in result.events)
                 if alerts:
-                    told = map(register.observe, map(decode_event, (e for _, e in result.events)))
+                    told = [register.observe(decode_event(e)).alert for _, e in result.events]
                     alerts.writelines(encode(alert) + b"\n" for alert in told if alert)
                     register.forget()
             progress.update(task, description=f"{count.articles} articles, {count.events} events")

@@ -30,6 +30,7 @@ from typing import Final
 
 from pipeline import reference
 from pipeline.records import (
+    ArticleRef,
     Change,
     DiplomaticEvent,
     EventDate,
@@ -42,9 +43,11 @@ from pipeline.records import (
 )
 from pipeline.stages.gazetteer import UNKNOWN, country_names
 from pipeline.stories import matching
+from pipeline.stories.entries import Entry, Source, Told
 from pipeline.stories.identity import digest
 from pipeline.stories.matching import Traits, same_place
 from pipeline.stories.when import days, moment
+from pipeline.terminal import shortened
 
 # Over or last heard of so long ago, a summit is no longer news; a mention would only recall it.
 _FORGET_AFTER: Final = timedelta(days=60)
@@ -55,6 +58,11 @@ _STILL_NEWS: Final = timedelta(days=3)
 # Mentions remembered of a summit, to know a repetition. One that is older than all of them changes
 # nothing either, because it is older; its article may count twice.
 _MENTIONS: Final = 512
+# Articles shown of a summit, the latest: as many as somebody opens.
+_SOURCES: Final = 10
+# So that an entry stays small whatever articles say: longer titles are cut, longer links left out.
+_TITLE_CHARS: Final = 200
+_URL_CHARS: Final = 2_000
 # Changes remembered of a summit, for people to read. The longest life in gold has four.
 _CHANGES: Final = 100
 # Leaders' meetings below `summit` are often called a mere meeting: such a mention may tell of a
@@ -93,24 +101,11 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A summit with what the register needs to go on.
+class Observed:
+    """What became of an event: the summit as it is known after it, and the alert, if any."""
 
-    Attributes:
-        summit_id: 32 hexadecimal digits, from the event that opened it.
-        summit: the state as alerts show it.
-        as_of: publication time of the newest article that said something, UTC.
-        mentions: hashes of (article id, event id) of what mentioned it, oldest first.
-        given_up: days that it was once to be held on: who names them is not up to date.
-        history: (publication time, article id, change, status) of the alerts, oldest first.
-    """
-
-    summit_id: str
-    summit: Summit
-    as_of: datetime
-    mentions: tuple[tuple[int, int], ...]
-    given_up: tuple[str, ...]
-    history: tuple[tuple[str, str, Change, Status], ...]
+    entry: Entry | None = None
+    alert: SummitAlert | None = None
 
 
 class Register:
@@ -142,12 +137,12 @@ class Register:
         """Every summit, in the order in which they were opened."""
         return iter(self._entries.values())
 
-    def observe(self, event: DiplomaticEvent) -> SummitAlert | None:
-        """Take in an event; the alert that it causes, if any."""
+    def observe(self, event: DiplomaticEvent) -> Observed:
+        """Take in an event."""
         if event.type != "CONSULT":
-            return None
+            return Observed()
         if _hash(event.event_id) in self._mentioned:
-            return None  # a redelivery, or a replay
+            return Observed()  # a redelivery, or a replay
         published = moment(event.article.published_at)
         self._newest = max(self._newest or published, published)
         counts = event.mode in self._rules.modes
@@ -157,7 +152,7 @@ class Register:
             return self._update(entry, event, published)
         if counts and self._opens(event, mention, published):
             return self._open(event, published)
-        return None
+        return Observed()
 
     def forget(self) -> list[str]:
         """Drop the summits that are no longer of interest; their ids. Looks once a day of news."""
@@ -203,7 +198,7 @@ class Register:
             and event.status not in _OFF
         )
 
-    def _open(self, event: DiplomaticEvent, published: datetime) -> SummitAlert:
+    def _open(self, event: DiplomaticEvent, published: datetime) -> Observed:
         participants = _participants(event)
         summit = Summit(
             name=_name(participants, event.place),
@@ -221,27 +216,24 @@ class Register:
             mentions=(_mention(event),),
             given_up=(),
             history=(),
+            sources=(_source(event.article),),
         )
         return self._tell(entry, "new", None, summit, event, published)
 
-    def _update(
-        self, entry: Entry, event: DiplomaticEvent, published: datetime
-    ) -> SummitAlert | None:
+    def _update(self, entry: Entry, event: DiplomaticEvent, published: datetime) -> Observed:
         before = entry.summit
         if len(entry.mentions) == _MENTIONS:
             self._mentioned.discard(entry.mentions[0][1])
         entry = _counted(entry, event)
         if published < entry.as_of:
-            self._keep(entry)
-            return None
+            return Observed(entry=self._keep(entry))
         if event.date and event.date.value in entry.given_up:
             event = replace(event, date=None)
         change, summit = _changed(entry.summit, event, published.date())
         if before.date and before.date != summit.date and not _narrowed(before.date, summit.date):
             entry = replace(entry, given_up=(*entry.given_up, before.date.value))
         if change is None:
-            self._keep(replace(entry, summit=summit, as_of=published))
-            return None
+            return Observed(entry=self._keep(replace(entry, summit=summit, as_of=published)))
         return self._tell(entry, change, before, summit, event, published)
 
     def _tell(
@@ -252,12 +244,18 @@ class Register:
         summit: Summit,
         event: DiplomaticEvent,
         published: datetime,
-    ) -> SummitAlert:
-        article = event.article
-        told = (article.published_at, article.id, change, summit.status)
+    ) -> Observed:
+        told = Told(
+            published_at=event.article.published_at,
+            article_id=event.article.id,
+            change=change,
+            status=summit.status,
+            date=summit.date,
+            place=summit.place,
+        )
         history = (*entry.history, told)[-_CHANGES:]
-        self._keep(replace(entry, summit=summit, as_of=published, history=history))
-        return SummitAlert(
+        entry = self._keep(replace(entry, summit=summit, as_of=published, history=history))
+        alert = SummitAlert(
             alert_id=digest(entry.summit_id, event.event_id, change),
             summit_id=entry.summit_id,
             change=change,
@@ -265,8 +263,9 @@ class Register:
             summit=summit,
             event=event,
         )
+        return Observed(entry=entry, alert=alert)
 
-    def _keep(self, entry: Entry) -> None:
+    def _keep(self, entry: Entry) -> Entry:
         summit = entry.summit
         self._entries[entry.summit_id] = entry
         self._mentioned.add(entry.mentions[-1][1])
@@ -278,11 +277,12 @@ class Register:
             given_up=tuple(map(days, entry.given_up)),
         )
         if traits == self._traits.get(entry.summit_id):
-            return  # most mentions change nothing that is searched by
+            return entry  # most mentions change nothing that is searched by
         self._unlink(entry.summit_id)
         self._traits[entry.summit_id] = traits
         for key in self._keys(entry.summit_id):
             self._near[key].add(entry.summit_id)
+        return entry
 
     def _drop(self, summit_id: str) -> None:
         self._unlink(summit_id)
@@ -435,12 +435,24 @@ def _name(participants: Sequence[Participant], place: Place | None) -> str:
 def _counted(entry: Entry, event: DiplomaticEvent) -> Entry:
     article, _ = mention = _mention(event)
     mentions = (*entry.mentions, mention)[-_MENTIONS:]
+    others = (source for source in entry.sources if source.id != event.article.id)
+    sources = (*others, _source(event.article))[-_SOURCES:]
     if any(article == known for known, _ in entry.mentions):
-        return replace(entry, mentions=mentions)
+        return replace(entry, mentions=mentions, sources=sources)
     summit = entry.summit
     first = min(summit.first_seen, event.article.published_at, key=moment)
     counted = replace(summit, articles=summit.articles + 1, first_seen=first)
-    return replace(entry, mentions=mentions, summit=counted)
+    return replace(entry, mentions=mentions, sources=sources, summit=counted)
+
+
+def _source(article: ArticleRef) -> Source:
+    return Source(
+        id=article.id,
+        source=shortened(article.source, _TITLE_CHARS) if article.source else None,
+        url=article.url if article.url and len(article.url) <= _URL_CHARS else None,
+        title=shortened(article.title, _TITLE_CHARS),
+        published_at=article.published_at,
+    )
 
 
 def _narrowed(old: EventDate, new: EventDate | None) -> bool:

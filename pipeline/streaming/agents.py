@@ -29,7 +29,7 @@ from pipeline.streaming.delivery import Outbox, Outgoing
 from pipeline.streaming.health import Progress
 
 # What the protocol adds to a record's value: key, headers, lengths.
-_RECORD_OVERHEAD_BYTES: Final = 2_048
+RECORD_OVERHEAD_BYTES: Final = 2_048
 
 
 class Message(Protocol):
@@ -147,11 +147,17 @@ class ArticleHandler:
 
     def _records(self, article_id: str, coded: Coded) -> list[Outgoing]:
         annotated, events = self._topics.annotated, self._topics.events
+        mentions = self._topics.mentions.name
         records = [Outgoing(annotated.name, article_id.encode(), coded.annotated)]
         records += [Outgoing(events.name, story.encode(), value) for story, value in coded.events]
+        records += [
+            Outgoing(mentions, story.encode(), value)
+            for (story, value), (kind, _) in zip(coded.events, coded.kinds, strict=True)
+            if kind == "CONSULT"
+        ]
         for record in records:
             topic = annotated if record.topic == annotated.name else events
-            size = len(record.value or b"") + _RECORD_OVERHEAD_BYTES
+            size = len(record.value or b"") + RECORD_OVERHEAD_BYTES
             if size > topic.max_message_bytes:
                 raise StageFailed(
                     "record-too-large",
@@ -180,8 +186,22 @@ class ArticleHandler:
         return [record], count
 
 
-def attach(app: Any, topic: Any, handler: ArticleHandler, *, batch: int, linger_s: float) -> Any:
-    """Give the Faust app its agent.
+class Handler(Protocol):
+    """What takes the messages of a topic in hand."""
+
+    async def handle(
+        self,
+        messages: Sequence[Message],
+        *,
+        is_ours: Callable[[Message], bool],
+        acknowledge: Callable[[Message], Awaitable[None]],
+    ) -> None: ...
+
+
+def attach(
+    app: Any, topic: Any, handler: Handler, *, name: str, batch: int, linger_s: float
+) -> Any:
+    """Give the Faust app an agent.
 
     ``concurrency`` stays 1: more would commit past unfinished work and lose order (faust-streaming
     issue 606). Scale by partitions and processes.
@@ -191,8 +211,8 @@ def attach(app: Any, topic: Any, handler: ArticleHandler, *, batch: int, linger_
     def is_ours(message: Message) -> bool:
         return not app.rebalancing and message.generation_id == app.consumer_generation_id
 
-    @app.agent(topic, concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator, unused-ignore]
-    async def code_articles(stream: Any) -> None:
+    @app.agent(topic, name=name, concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator, unused-ignore]
+    async def agent(stream: Any) -> None:
         # noack_take() turns acknowledging off and, where we raise, back on as it was, while Faust
         # still reads in the background until the process ends: what arrived in that moment was
         # acknowledged unread (3 of 10 messages, measured). Off from the start, it stays off.
@@ -207,4 +227,4 @@ def attach(app: Any, topic: Any, handler: ArticleHandler, *, batch: int, linger_
                 [event.message for event in events], is_ours=is_ours, acknowledge=acknowledge
             )
 
-    return code_articles
+    return agent

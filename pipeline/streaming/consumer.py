@@ -19,6 +19,7 @@ from pipeline.streaming import agents
 from pipeline.streaming import app as faust_app
 from pipeline.streaming.delivery import Outbox, Outgoing
 from pipeline.streaming.health import Progress
+from pipeline.streaming.summits import MentionHandler
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 # its group longer than that. Nothing is lost by ending: what is unacknowledged is redelivered. Two
 # seconds before them, as a starved machine needs one to get here.
 _END_S: Final = 8.0
+
+# How long mentions are gathered. They are taken one by one anyway.
+_MENTIONS_S: Final = 0.01
 
 # Faust imports most of itself when it is used first, which is seconds on a small machine.
 _USED_LATER: Final = (
@@ -60,40 +64,42 @@ def consume(settings: Settings, chain: IsolatedChain, progress: Progress) -> int
             record.topic, record.key, record.value, None, None, list(record.headers)
         )
 
-    handler = agents.ArticleHandler(
+    outbox = Outbox(send, retry_s=worker_settings.produce_retry_s)
+    articles = agents.ArticleHandler(
         chain=chain,
-        outbox=Outbox(send, retry_s=worker_settings.produce_retry_s),
+        outbox=outbox,
         topics=settings.topics,
         limits=Limits(**settings.limits.model_dump()),
         progress=progress,
     )
-    raw = app.topic(
-        settings.topics.raw.name,
-        value_type=bytes,
-        value_serializer="raw",
-        key_type=bytes,
-        key_serializer="raw",
-    )
+    mentions = MentionHandler(settings=settings, outbox=outbox, progress=progress)
+    raw, meetings = settings.topics.raw.name, settings.topics.mentions.name
+    batch, linger_s = worker_settings.batch_size, worker_settings.linger_s
+    agents.attach(app, _bytes(app, raw), articles, name="articles", batch=batch, linger_s=linger_s)
+    # Each is confirmed by itself: nothing is won by waiting for more of them.
     agents.attach(
-        app, raw, handler, batch=worker_settings.batch_size, linger_s=worker_settings.linger_s
+        app, _bytes(app, meetings), mentions, name="mentions", batch=batch, linger_s=_MENTIONS_S
     )
 
     async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
-        progress.assigned(sum(tp.topic == settings.topics.raw.name for tp in assigned))
+        progress.assigned(sum(tp.topic == raw for tp in assigned))
 
     async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
         progress.revoked()
 
     async def finish(_app: Any, **_: Any) -> None:
-        handler.stop()
+        articles.stop()
+        mentions.stop()
         try:
-            await asyncio.wait_for(handler.idle.wait(), worker_settings.shutdown_timeout_s)
+            async with asyncio.timeout(worker_settings.shutdown_timeout_s):
+                await articles.idle.wait()
+                await mentions.idle.wait()
         except TimeoutError:
             log.warning("what is in hand is not finished: it will be redelivered")
 
     async def tick() -> None:
         while not app.should_stop:
-            progress.tick(_lag(app, settings.topics.raw.name))
+            progress.tick(_lag(app, raw), mentions=_lag(app, meetings))
             await app.sleep(1.0)
 
     app.on_partitions_assigned.connect(assigned)
@@ -116,6 +122,13 @@ def consume(settings: Settings, chain: IsolatedChain, progress: Progress) -> int
     except InfrastructureError:
         log.exception("the worker ends")
     return 1
+
+
+def _bytes(app: Any, topic: str) -> Any:
+    """A topic whose messages reach us as they are: Faust's decoding would crash on bad ones."""
+    return app.topic(
+        topic, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw"
+    )
 
 
 class _Worker(faust.Worker):  # type: ignore[misc, unused-ignore]

@@ -7,27 +7,23 @@ deletes: retention does.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from pipeline.errors import BadInput, BrokerUnavailable, ProduceRefused, TopicMismatch
+from pipeline.errors import BadInput, ProduceRefused
 from pipeline.settings import Settings
 from pipeline.stages import decode
-from pipeline.streaming import client, topics
+from pipeline.streaming import client, reading
 
 MAX_DETAIL_CHARS: Final = 1000
 MAX_SLUG_CHARS: Final = 200
 REPLAYED_FROM: Final = "replayed-from"
-
-_FETCH_TIMEOUT_MS: Final = 1000
-_SILENCE_S: Final = 30.0  # a broker that has messages for us and sends none for so long is not well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +111,9 @@ async def read(settings: Settings) -> AsyncGenerator[DeadLetter, None]:
         TopicMismatch: the topic does not exist.
     """
     topic = settings.topics.dead_letter
-    partitions = await _partitions(settings)
-    async with client.reader(settings, topic, "dead-letters") as consumer:
-        begins, ends = await _bounds(consumer, settings, partitions)
-        ranges = {tp: (begins[tp], ends[tp]) for tp in partitions}
-        async with aclosing(_in_ranges(consumer, settings, ranges)) as letters:
-            async for letter in letters:
-                yield letter
+    async with aclosing(reading.snapshot(settings, topic, "dead-letters")) as messages:
+        async for message in messages:
+            yield _letter(message)
 
 
 async def find(settings: Settings, ids: Iterable[str]) -> dict[str, DeadLetter]:
@@ -134,16 +126,16 @@ async def find(settings: Settings, ids: Iterable[str]) -> dict[str, DeadLetter]:
     """
     topic = settings.topics.dead_letter
     wanted = [_position(topic.name, letter_id) for letter_id in ids]
-    partitions = await _partitions(settings)
     found = {}
-    async with client.reader(settings, topic, "dead-letters") as consumer:
-        begins, ends = await _bounds(consumer, settings, partitions)
+    async with reading.bounded(settings, topic, "dead-letters") as (consumer, bounds):
         for tp, offset in wanted:
-            if tp not in ends or not begins[tp] <= offset < ends[tp]:
+            begin, end = bounds.get(tp, (0, 0))
+            if not begin <= offset < end:
                 continue
             ranges = {tp: (offset, offset + 1)}
-            async with aclosing(_in_ranges(consumer, settings, ranges)) as letters:
-                async for letter in letters:
+            async with aclosing(reading.in_ranges(consumer, settings, ranges)) as messages:
+                async for message in messages:
+                    letter = _letter(message)
                     found[letter.id] = letter
     return found
 
@@ -181,61 +173,6 @@ async def send_back(letters: Iterable[tuple[DeadLetter, bytes | None]], settings
                 ) from error
             sent += 1
     return sent
-
-
-async def _partitions(settings: Settings) -> list[TopicPartition]:
-    topic = settings.topics.dead_letter
-    for state in await topics.inspect(settings):
-        if state.topic == topic and state.partitions:
-            return [TopicPartition(topic.name, number) for number in range(state.partitions)]
-    raise TopicMismatch(f"{topic.name} does not exist: run `kasnec topics create`.")
-
-
-async def _bounds(
-    consumer: AIOKafkaConsumer, settings: Settings, partitions: list[TopicPartition]
-) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-    consumer.assign(partitions)
-    try:
-        async with asyncio.timeout(_SILENCE_S):
-            return (
-                await consumer.beginning_offsets(partitions),
-                await consumer.end_offsets(partitions),
-            )
-    except (KafkaError, TimeoutError) as error:
-        raise await client.unavailable(settings, error) from error
-
-
-async def _in_ranges(
-    consumer: AIOKafkaConsumer,
-    settings: Settings,
-    ranges: dict[TopicPartition, tuple[int, int]],
-) -> AsyncGenerator[DeadLetter, None]:
-    """The messages with offsets in ``[begin, end)`` of each partition."""
-    left = {tp for tp, (begin, end) in ranges.items() if begin < end}
-    consumer.assign(sorted(left))
-    for tp in left:
-        consumer.seek(tp, ranges[tp][0])
-    heard = time.monotonic()
-    while left:
-        try:
-            batches = await consumer.getmany(*left, timeout_ms=_FETCH_TIMEOUT_MS)
-            # Not by the last message: the end may be a transaction's marker, which is none.
-            positions = {tp: await consumer.position(tp) for tp in left}
-        except KafkaError as error:
-            raise await client.unavailable(settings, error) from error
-        for tp, messages in batches.items():
-            for message in messages:
-                if message.offset < ranges[tp][1]:
-                    yield _letter(message)
-        reached = {tp for tp in left if positions[tp] >= ranges[tp][1]}
-        left -= reached
-        if batches or reached:
-            heard = time.monotonic()
-        elif time.monotonic() - heard > _SILENCE_S:
-            raise BrokerUnavailable(
-                f"The broker has more messages on {settings.topics.dead_letter.name} and sent none "
-                f"for {_SILENCE_S:.0f} s. Its own log tells more."
-            )
 
 
 def _letter(message: Any) -> DeadLetter:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from socketserver import ThreadingMixIn
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import orjson
@@ -25,6 +26,22 @@ from pipeline.settings import Health
 LOOP_STALL_S: Final = 30.0
 
 
+Part = Literal["articles", "mentions"]
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one agent has to do, and when it last went on."""
+
+    progressed: float
+    in_hand: int = 0
+    lag: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.in_hand + self.lag
+
+
 class Progress:
     """What the worker is doing, told by the event loop and read by the probes' thread."""
 
@@ -33,13 +50,11 @@ class Progress:
         self._clock = clock
         self._lock = threading.Lock()
         now = clock()
-        self._progressed = now
+        self._work: dict[Part, _Work] = {part: _Work(now) for part in get_args(Part)}
         self._ticked = now
         self._models_loaded = False
         self._assigned: int | None = None
         self._waiting_since: float | None = None
-        self._in_hand = 0
-        self._lag = 0
 
     def models_loaded(self) -> None:
         """The models are loaded."""
@@ -59,42 +74,49 @@ class Progress:
             self._assigned = None
             self._waiting_since = self._clock()
 
-    def tick(self, lag: int) -> None:
-        """The event loop runs; ``lag`` messages wait in our partitions."""
+    def tick(self, lag: int, *, mentions: int = 0) -> None:
+        """The event loop runs; so many articles and mentions wait in our partitions."""
         with self._lock:
-            if not (self._lag or self._in_hand):
-                self._progressed = self._clock()  # idleness is no stall
             self._ticked = self._clock()
-            self._lag = lag
+            self._begun("articles").lag = lag
+            self._begun("mentions").lag = mentions
 
-    def took(self, articles: int) -> None:
+    def took(self, messages: int, part: Part = "articles") -> None:
         """A batch was taken in hand."""
         with self._lock:
-            if not (self._lag or self._in_hand):
-                self._progressed = self._clock()
-            self._in_hand = articles
+            self._begun(part).in_hand = messages
 
-    def progressed(self) -> None:
-        """A step forward: an article came out of the models, or was given up."""
+    def progressed(self, part: Part = "articles") -> None:
+        """A step forward: an article came out of the models, or was given up; a mention is done."""
         with self._lock:
-            self._progressed = self._clock()
+            self._work[part].progressed = self._clock()
 
-    def finished(self) -> None:
+    def finished(self, part: Part = "articles") -> None:
         """The batch in hand is confirmed and acknowledged."""
         with self._lock:
-            self._in_hand = 0
-            self._progressed = self._clock()
+            self._work[part].in_hand = 0
+            self._work[part].progressed = self._clock()
+
+    def _begun(self, part: Part) -> _Work:
+        work = self._work[part]
+        if not work.left:
+            work.progressed = self._clock()  # idleness is no stall
+        return work
 
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Whether to let the worker live, and why."""
         with self._lock:
             now = self._clock()
-            stalled = now - self._progressed
+            parts = self._work.values()
+            stalled = max(
+                [now - part.progressed for part in parts if part.left],
+                default=now - max(part.progressed for part in parts),
+            )
             loop = now - self._ticked
-            work = self._in_hand + self._lag
+            work = sum(part.left for part in parts)
             state = {
                 "work": work,
-                "in_hand": self._in_hand,
+                "in_hand": sum(part.in_hand for part in parts),
                 "seconds_since_progress": round(stalled, 1),
                 "seconds_since_loop_tick": round(loop, 1),
             }

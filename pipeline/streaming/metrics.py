@@ -25,6 +25,17 @@ ARRIVAL_SECONDS: Final = Histogram(
 BATCH_ARTICLES: Final = Histogram(
     "kasnec_batch_articles", "Articles a micro-batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
+ALERTS: Final = Counter("kasnec_summit_alerts_total", "Summit alerts told.", ["change"])
+SUMMITS: Final = Gauge("kasnec_summits", "Summits in the register; 0 where another worker has it.")
+MATCH_SECONDS: Final = Histogram(
+    "kasnec_summit_match_seconds", "Finding the summit that an event mentions.", buckets=_SECONDS
+)
+MENTION_SECONDS: Final = Histogram(
+    "kasnec_mention_to_alert_seconds",
+    "From the message's timestamp on summits.mentions until the register and any alert are "
+    "confirmed.",
+    buckets=(*_SECONDS, 60, 300, 1800),
+)
 IN_HAND: Final = Gauge("kasnec_in_hand_articles", "Articles taken and not yet confirmed.")
 PRODUCE_RETRIES: Final = Counter(
     "kasnec_produce_retries_total", "Records sent again because the broker did not confirm them."

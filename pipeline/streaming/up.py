@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections import Counter, deque
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import orjson
-from aiokafka import TopicPartition
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -28,9 +28,11 @@ from rich.text import Text
 from pipeline import sources
 from pipeline.errors import InfrastructureError
 from pipeline.processes import die_with_parent
+from pipeline.records import SummitAlert, decode_alert
 from pipeline.settings import Settings, environment
 from pipeline.stages import decode
-from pipeline.streaming import client, replay, topics
+from pipeline.stories.telling import headline
+from pipeline.streaming import reading, replay, topics
 from pipeline.streaming.broker import EmbeddedBroker
 from pipeline.terminal import plain, shortened
 
@@ -40,7 +42,11 @@ _WORKER_LOG: Final = "worker.log"
 _LOG_TAIL_CHARS: Final = 2_000
 # SIGTERM is answered within ten seconds; the worker's own limit is worker.shutdown_timeout_s.
 _STOP_TIMEOUT_S: Final = 12.0
-_ROWS: Final = 12
+# So many events and alerts fit on a screen of 50 lines.
+_ROWS: Final = 8
+_ALERTS: Final = 6
+# The register follows the events by milliseconds; after so long a silence it has nothing to tell.
+_SETTLE_S: Final = 1.0
 
 
 async def run(settings: Settings, seeds: Path, *, exit_when_done: bool) -> bool:
@@ -175,13 +181,15 @@ async def _show(
     sending = asyncio.create_task(
         replay.replay(messages, settings, on_progress=view.replayed, stop=stop)
     )
+    last = time.monotonic()
     async for topic, key, record in records:
         _raise_if_ended(worker, settings)
         if topic:
             view.add(topic, key, record)
+            last = time.monotonic()
         view.refresh()
         if sending.done() and view.done:
-            if exit_when_done:
+            if exit_when_done and topic is None and time.monotonic() - last > _SETTLE_S:
                 break
             view.state = "All seeds are processed. New articles show here; Ctrl-C stops everything."
         if stop.is_set():
@@ -195,12 +203,9 @@ async def _show(
 @asynccontextmanager
 async def _tail(settings: Settings) -> AsyncIterator[AsyncIterator[Any]]:
     """What comes on the downstream topics from now on: (topic, key, value); empty when nothing."""
-    # The largest of the three topics: one fetch must be able to hold a message of any.
-    async with client.reader(settings, settings.topics.dead_letter, "up") as consumer:
-        three = (settings.topics.annotated, settings.topics.events, settings.topics.dead_letter)
-        partitions = [TopicPartition(t.name, n) for t in three for n in range(t.partitions)]
-        consumer.assign(partitions)
-        await consumer.seek_to_end()
+    names = settings.topics
+    several = (names.annotated, names.events, names.alerts, names.dead_letter)
+    async with reading.following(settings, several, "up") as consumer:
 
         async def records() -> AsyncIterator[Any]:
             while True:
@@ -229,6 +234,8 @@ class _View:
         self._finished: set[str] = set()
         self._dead: Counter[str] = Counter()
         self._events = 0
+        self._told = 0
+        self._alerts: deque[SummitAlert] = deque(maxlen=_ALERTS)
         self._rows: deque[dict[str, Any]] = deque(maxlen=_ROWS)
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console
@@ -286,6 +293,12 @@ class _View:
             self._rows.append(record)
             if not self._live:
                 self._console.print(_line(record))
+        elif topic == names.alerts.name:
+            alert = decode_alert(message.value)
+            self._told += 1
+            self._alerts.append(alert)
+            if not self._live:
+                self._console.print(Text(f"ALERT {plain(headline(alert))}", style="bold"))
         elif topic == names.annotated.name:
             self._finished.add(orjson.loads(message.value)["article"]["id"])
         else:
@@ -300,7 +313,8 @@ class _View:
         done = len(self.expected & self._finished)
         self._console.print(
             f"{done} of {len(self.expected)} articles processed, {self._events} events, "
-            f"{sum(self._dead.values())} dead letters, {self.rejected} rejected by the replay.",
+            f"{self._told} summit alerts, {sum(self._dead.values())} dead letters, "
+            f"{self.rejected} rejected by the replay.",
             highlight=False,
         )
         for reason, number in self._dead.most_common():
@@ -321,7 +335,12 @@ class _View:
                 (record["date"] or {}).get("value", ""),
                 _evidence(record, 160),
             )
-        return Group(self._progress, Text(self.state), table)
+        told = Table(title=f"{self._told} summit alerts", expand=True, title_justify="left")
+        told.add_column("Published", width=10)
+        told.add_column("Alert", ratio=1)
+        for alert in self._alerts:
+            told.add_row(alert.event.article.published_at[:10], Text(plain(headline(alert))))
+        return Group(self._progress, Text(self.state), told, table)
 
 
 def _what(record: dict[str, Any]) -> Text:

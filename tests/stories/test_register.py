@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from pipeline.records import DiplomaticEvent, SummitAlert
 from pipeline.stories.register import Register, Rules
 from tests.stories.builders import summit_event
-
-STREAM = Path(__file__).parent / "stream"
-ARTICLES = Path(__file__).parents[2] / "seeds" / "summits-2027.jsonl"
+from tests.stories.stream2027 import perfect_events, read
 
 
 def told(events: Iterable[DiplomaticEvent], register: Register | None = None) -> list[SummitAlert]:
     """The alerts of events in their order."""
     register = Register() if register is None else register
-    return [alert for event in events if (alert := register.observe(event))]
+    return [alert for event in events if (alert := register.observe(event).alert)]
 
 
 def changes(events: Iterable[DiplomaticEvent]) -> list[tuple[str, str]]:
@@ -322,7 +318,7 @@ def test_the_stream_of_2027_with_perfect_events() -> None:
     found = []
     register = Register()
     for event, mention in zip(perfect_events(), read("mentions"), strict=True):
-        if alert := register.observe(event):
+        if alert := register.observe(event).alert:
             names.setdefault(alert.summit_id, mention["summit_id"])
             state = alert.summit
             found.append(
@@ -384,36 +380,3 @@ def test_the_cost_of_a_mention_does_not_grow_with_mentions(
             summit_event(f"m{number}", "2027-01-02", chance.sample(codes, 4), date="2027-06-15")
         )
     assert sum(looked) / len(looked) < len(register) / 10
-
-
-def read(name: str) -> list[dict[str, Any]]:
-    """A file of the stream's truth."""
-    lines = (STREAM / f"{name}.jsonl").read_bytes().splitlines()
-    return [orjson.loads(line) for line in lines]
-
-
-def perfect_events() -> Iterator[DiplomaticEvent]:
-    """The mentions of the stream as an extractor without fault would give them."""
-    articles = {a["id"]: a for a in map(orjson.loads, ARTICLES.read_bytes().splitlines())}
-    participants = {s["summit_id"]: s["participants"] for s in read("summits")}
-    for mention in read("mentions"):
-        article = articles[mention["article"]]
-        text = f"{article['title']}\n\n{article['body']}"
-        at = text.index(mention["evidence"])
-        event = summit_event(
-            mention["article"],
-            article["published_at"],
-            participants[mention["summit_id"]],
-            status=mention["status"],
-            date=mention["date"],
-            country=mention["place"],
-            text=mention["evidence"],
-            at=at,
-        )
-        # Its president "will not take part": by the codebook a cancelled CONSULT of that party.
-        yield _only(event, ["SRB"]) if mention["article"] == "ld031" else event
-
-
-def _only(event: DiplomaticEvent, codes: Sequence[str]) -> DiplomaticEvent:
-    staying_away = tuple(party for party in event.actors if party.code in codes)
-    return replace(event, actors=staying_away, status="cancelled")

@@ -24,8 +24,8 @@ from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.group import LeaveGroupRequest
 
-from pipeline.settings import Settings, environment
-from pipeline.streaming.client import connection
+from pipeline.settings import Settings, Topic, environment
+from pipeline.streaming.client import connection, reader
 
 ROOT = Path(__file__).parents[2]
 
@@ -193,18 +193,18 @@ async def produce(
     *,
     key: Callable[[bytes | None], bytes | None] | None = None,
     partition: int | None = None,
+    topic: Topic | None = None,
 ) -> None:
-    """Put values on ``articles.raw`` and wait for the broker."""
-    limit = settings.topics.raw.max_message_bytes
+    """Put values on ``articles.raw``, or on another topic, and wait for the broker."""
+    topic = topic or settings.topics.raw
+    limit = topic.max_message_bytes
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.broker.bootstrap_servers, acks="all", max_request_size=limit
     )
     await producer.start()
     try:
         sent = [
-            await producer.send(
-                settings.topics.raw.name, value, key=(key or _key)(value), partition=partition
-            )
+            await producer.send(topic.name, value, key=(key or _key)(value), partition=partition)
             for value in values
         ]
         await asyncio.gather(*sent)
@@ -225,6 +225,7 @@ class Topics:
     annotated: list[Any] = field(default_factory=list)
     events: list[Any] = field(default_factory=list)
     dead_letter: list[Any] = field(default_factory=list)
+    alerts: list[Any] = field(default_factory=list)
 
     @property
     def coded(self) -> set[str]:
@@ -235,6 +236,11 @@ class Topics:
     def event_ids(self) -> set[str]:
         """Ids of the events."""
         return {orjson.loads(r.value)["event_id"] for r in self.events}
+
+    @property
+    def alert_ids(self) -> list[str]:
+        """Ids of the alerts, in the order in which they were told."""
+        return [orjson.loads(r.value)["alert_id"] for r in self.alerts]
 
     @property
     def reasons(self) -> list[str]:
@@ -252,6 +258,7 @@ class Tail:
             settings.topics.annotated.name: self.topics.annotated,
             settings.topics.events.name: self.topics.events,
             settings.topics.dead_letter.name: self.topics.dead_letter,
+            settings.topics.alerts.name: self.topics.alerts,
         }
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.broker.bootstrap_servers,
@@ -266,7 +273,7 @@ class Tail:
         self._consumer.assign(
             [
                 TopicPartition(topic.name, number)
-                for topic in (topics.annotated, topics.events, topics.dead_letter)
+                for topic in (topics.annotated, topics.events, topics.dead_letter, topics.alerts)
                 for number in range(topic.partitions)
             ]
         )
@@ -297,7 +304,7 @@ class Tail:
                 return self.topics
         state = (
             f"{len(self.topics.coded)} coded, {len(self.topics.event_ids)} events, "
-            f"{self.topics.reasons}"
+            f"{self.topics.reasons}, {len(self.topics.alerts)} alerts"
         )
         logs = "\n".join(worker.log[-3000:] for worker in workers)
         raise AssertionError(f"no {what} within {timeout:g} s: {state}\n{logs}")
@@ -320,8 +327,8 @@ async def buried(settings: Settings) -> None:
         await client.close()
 
 
-async def committed(settings: Settings) -> dict[int, int]:
-    """The group's committed offset by partition of ``articles.raw``."""
+async def committed(settings: Settings, topic: Topic | None = None) -> dict[int, int]:
+    """The group's committed offset by partition of ``articles.raw``, or of another topic."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.broker.bootstrap_servers,
         group_id=settings.worker.group,
@@ -329,22 +336,36 @@ async def committed(settings: Settings) -> dict[int, int]:
     )
     await consumer.start()
     try:
-        raw = settings.topics.raw
+        topic = topic or settings.topics.raw
         return {
             number: offset
-            for number in range(raw.partitions)
-            if (offset := await consumer.committed(TopicPartition(raw.name, number))) is not None
+            for number in range(topic.partitions)
+            if (offset := await consumer.committed(TopicPartition(topic.name, number))) is not None
         }
     finally:
         await consumer.stop()
 
 
-async def acknowledged(settings: Settings, count: int) -> None:
+async def acknowledged(settings: Settings, count: int, topic: Topic | None = None) -> None:
     """Return when the group has acknowledged so many messages of ``articles.raw``, or fail."""
     done = 0
     for _ in range(60):
-        done = sum((await committed(settings)).values())
+        done = sum((await committed(settings, topic)).values())
         if done >= count:
             break
         await asyncio.sleep(1)
     assert done == count
+
+
+async def drained(settings: Settings, topic: Topic) -> None:
+    """Return when the group has acknowledged all that is on a topic, or fail."""
+    async with reader(settings, topic, "test") as consumer:
+        partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+        ends = {tp.partition: n for tp, n in (await consumer.end_offsets(partitions)).items() if n}
+    done: dict[int, int] = {}
+    for _ in range(60):
+        done = await committed(settings, topic)
+        if done == ends:
+            break
+        await asyncio.sleep(1)
+    assert done == ends

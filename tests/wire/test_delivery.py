@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.settings import Settings
 from pipeline.streaming import topics
+from tests.stories.stream2027 import perfect_alerts
 from tests.wire.faults import FaultProxy
 from tests.wire.harness import (
     Tail,
@@ -21,10 +22,12 @@ from tests.wire.harness import (
     article,
     buried,
     committed,
+    drained,
     get,
     produce,
     until,
 )
+from tests.wire.streams import among, stream_in_one_partition
 from tests.wire.test_worker import extraction_events
 
 NewWorker = Callable[..., WorkerProcess]
@@ -49,11 +52,15 @@ def expected_event_ids(values: list[bytes]) -> set[str]:
 
 @pytest.mark.timeout(900)
 async def test_kill_twenty_times(wire_settings: NewSettings, new_worker: NewWorker) -> None:
-    """Kill -9 twenty times in the middle of batches, over 500 articles: every record is there."""
+    """Kill -9 twenty times in the middle of batches, over 500 articles: every record is there.
+
+    And every summit alert once, in the order of the undisturbed run.
+    """
     settings = wire_settings(worker=QUICK)
     await topics.create(settings)
-    values = [article(n, "SLOW" if n % 10 == 0 else "Takimi u mbajt.") for n in range(500)]
-    await produce(settings, values)
+    values = among([article(n, "SLOW" if n % 10 == 0 else "Takimi u mbajt.") for n in range(473)])
+    assert len(values) == 500
+    await produce(settings, values, key=stream_in_one_partition)
     worker = new_worker(settings)
     chance = random.Random(20)
     kills = 0
@@ -76,20 +83,27 @@ async def test_kill_twenty_times(wire_settings: NewSettings, new_worker: NewWork
         worker.start()
         seen_all = await tail.until(lambda t: len(t.coded) == 500, what="all", workers=[worker])
         await tail.until(
-            lambda t: len(t.event_ids) == len(expected_event_ids(values)), what="events"
+            lambda t: (
+                t.event_ids == expected_event_ids(values) and len(t.alerts) >= len(perfect_alerts())
+            ),
+            what="events and alerts",
         )
+        await drained(settings, settings.topics.mentions)
+        seen_all = await tail.read()
     assert kills == 20
+    assert seen_all.alert_ids == [alert.alert_id for alert in perfect_alerts()]
     assert seen_all.event_ids == expected_event_ids(values)
     assert not seen_all.dead_letter
 
 
 @pytest.mark.timeout(450)
 async def test_rebalance_under_load(wire_settings: NewSettings, new_worker: NewWorker) -> None:
-    """A second worker joins and leaves under load: every record is there, both have worked."""
+    """A second worker joins and leaves under load: every record and alert is there, both worked."""
     settings = wire_settings(worker=QUICK)
     await topics.create(settings)
-    values = [article(n, "SLOW" if n % 2 else "Takimi u mbajt.") for n in range(200)]
-    await produce(settings, values)
+    values = among([article(n, "SLOW" if n % 2 else "Takimi u mbajt.") for n in range(173)])
+    assert len(values) == 200
+    await produce(settings, values, key=stream_in_one_partition)
     first = await new_worker(settings).start().ready()
     async with Tail(settings) as tail:
         await tail.until(lambda t: len(t.coded) > 20, what="a start", workers=[first])
@@ -106,7 +120,10 @@ async def test_rebalance_under_load(wire_settings: NewSettings, new_worker: NewW
             what="all",
             workers=[first],
         )
+        await drained(settings, settings.topics.mentions)
+        seen = await tail.read()
     assert not seen.dead_letter
+    assert seen.alert_ids == [alert.alert_id for alert in perfect_alerts()]
     await acknowledged(settings, 200)
     assert first.terminate() == 0
 
