@@ -9,8 +9,10 @@
     │   ├── InvalidArticle       a field breaks the rules of record.md
     │   ├── UnsupportedLanguage  no language folder covers it
     │   └── StageFailed          a stage raised, hung or died on this article
+    ├── AlertRefused           a sink will never take this alert                 log it, go on
     ├── TransientError         the same act may succeed in a moment              retry, back off
-    │   └── ProduceRefused       the broker did not take a record
+    │   ├── ProduceRefused       the broker did not take a record
+    │   └── SinkUnavailable      a sink did not take an alert
     └── InfrastructureError    going on would lose data                          crash, redeliver
         ├── ModelError           a model file is missing, corrupted or unusable
         ├── TopicMismatch        a topic is missing or has other partitions than configured
@@ -82,12 +84,20 @@ class StageFailed(BadInput):
     """A stage raised on this article, ran past its time limit, or took its process down."""
 
 
+class AlertRefused(KasnecError):
+    """A sink refused an alert for good; it stays on ``alerts.summits``."""
+
+
 class TransientError(KasnecError):
     """The same act may succeed in a moment: retry with back-off."""
 
 
 class ProduceRefused(TransientError):
     """The broker did not confirm a record."""
+
+
+class SinkUnavailable(TransientError):
+    """A sink did not take an alert this time: it is down, overloaded, or wrongly set up."""
 
 
 class InfrastructureError(KasnecError):

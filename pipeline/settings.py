@@ -7,26 +7,25 @@ secret can also be read from a file named by the same variable with ``_FILE`` be
 
 from __future__ import annotations
 
+import base64
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from pipeline.errors import ConfigurationError
-from pipeline.records import Mode
+from pipeline.records import Mode, Status
 
 DEFAULT_FILE: Final = Path("config/kasnec.toml")
 
 # Variables with our prefix that are not settings: where the settings and the training data lie,
 # and what the test suite reads.
 _NOT_SETTINGS: Final = ("KASNEC_CONFIG", "KASNEC_TRAINING_DATA", "KASNEC_TEST_")
-
-
-# Settings that hold several values, with commas between them in the environment.
-_LISTS: Final = (("language", "enabled"), ("summits", "modes"))
 
 
 class _Section(BaseModel):
@@ -208,6 +207,100 @@ class Summits(_Section):
     min_confidence: float = Field(0.0, ge=0, le=1)
 
 
+class SinkSettings(_Section):
+    """Which alerts a sink is told, and how many a minute. Empty lists want all."""
+
+    participants: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    statuses: tuple[Status, ...] = ()
+    modes: tuple[Mode, ...] = ()
+    per_minute: int = Field(30, ge=1, le=6000)
+
+
+class Webhook(SinkSettings):
+    """Alerts by HTTP POST. The address can be a secret, as Slack's are."""
+
+    url: SecretStr = SecretStr("")
+    format: Literal["json", "slack"] = "json"
+    secret: SecretStr = SecretStr("")
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is switched on."""
+        return bool(self.url.get_secret_value())
+
+    @model_validator(mode="after")
+    def _sendable(self) -> Self:
+        if self.enabled and not _is_http(self.url.get_secret_value()):
+            raise ValueError("url must begin with http:// or https:// and name a host")
+        secret = self.secret.get_secret_value()
+        if secret.startswith("whsec_"):
+            try:
+                base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+            except ValueError:
+                raise ValueError("secret: what follows whsec_ must be base64") from None
+        return self
+
+
+class Alertmanager(SinkSettings):
+    """Alerts to a Prometheus Alertmanager."""
+
+    url: str = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is switched on."""
+        return bool(self.url)
+
+    @model_validator(mode="after")
+    def _sendable(self) -> Self:
+        if self.enabled and not _is_http(self.url):
+            raise ValueError("url must begin with http:// or https:// and name a host")
+        return self
+
+
+class Mail(SinkSettings):
+    """Alerts by e-mail."""
+
+    host: str = ""
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is switched on."""
+        return bool(self.host)
+
+    @model_validator(mode="after")
+    def _sendable(self) -> Self:
+        faults = []
+        if self.enabled and not (self.sender and self.recipients):
+            faults.append("sender and recipients are needed to send letters")
+        faults += [
+            f"{address!r} is no e-mail address"
+            for address in (*self.recipients, *([self.sender] if self.sender else []))
+            if "@" not in parseaddr(address)[1]
+        ]
+        if self.username and self.security == "none":
+            faults.append("a password must not travel unencrypted: set security to starttls or tls")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+class Notify(_Section):
+    """Where `kasnec notify` serves `/metrics`."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(6067, ge=0, le=65535, description="0 takes a free one")
+
+
 class Embedded(_Section):
     """The embedded broker of `kasnec up`."""
 
@@ -225,6 +318,10 @@ class Settings(_Section):
     limits: Limits = Limits()
     language: Language = Language()
     summits: Summits = Summits()
+    notify: Notify = Notify()
+    webhook: Webhook = Webhook()
+    alertmanager: Alertmanager = Alertmanager()
+    mail: Mail = Mail()
     embedded: Embedded = Embedded()
 
     @model_validator(mode="after")
@@ -324,12 +421,29 @@ def _read_file(
 
 
 def _leaves(model: type[BaseModel], keys: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, field in model.model_fields.items():
-        kind = field.annotation
+    for name, kind in _fields(model):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from _leaves(kind, (*keys, name))
         else:
             yield (*keys, name)
+
+
+def _fields(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
+    for name, field in model.model_fields.items():
+        yield name, field.annotation
+
+
+def _is_list(keys: tuple[str, ...]) -> bool:
+    """Whether the setting holds several values: with commas between them in the environment."""
+    kind: Any = Settings
+    for key in keys:
+        kind = dict(_fields(kind))[key]
+    return get_origin(kind) is tuple
+
+
+def _is_http(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _variable(keys: tuple[str, ...]) -> str:
@@ -339,7 +453,8 @@ def _variable(keys: tuple[str, ...]) -> str:
 def _put(values: dict[str, Any], keys: tuple[str, ...], value: str) -> None:
     for key in keys[:-1]:
         values = values.setdefault(key, {})
-    values[keys[-1]] = value.split(",") if keys in _LISTS else value
+    several = [part.strip() for part in value.split(",") if part.strip()]
+    values[keys[-1]] = several if _is_list(keys) else value
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

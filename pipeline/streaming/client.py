@@ -133,6 +133,31 @@ async def reader(settings: Settings, topic: Topic, role: str) -> AsyncIterator[A
 
 
 @asynccontextmanager
+async def member(settings: Settings, topic: Topic, group: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started member of a group, which acknowledges by hand and begins at the end of the topic.
+
+    Raises:
+        BrokerUnavailable: no broker answers, or it refuses us.
+        ConfigurationError: as ``connection`` does.
+    """
+    worker = settings.worker
+    client = AIOKafkaConsumer(
+        **connection(settings, group),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="latest",
+        max_partition_fetch_bytes=topic.max_message_bytes + _FRAME_BYTES,
+        session_timeout_ms=round(worker.session_timeout_s * 1000),
+        heartbeat_interval_ms=round(worker.session_timeout_s * 1000 / 5),
+        rebalance_timeout_ms=round(worker.rebalance_timeout_s * 1000),
+    )
+    async with _started(client, settings):
+        # Not before: start() would wait for the group, which may take longer than a connection.
+        client.subscribe([topic.name])
+        yield client
+
+
+@asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A started admin client.
 

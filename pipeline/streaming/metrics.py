@@ -36,6 +36,9 @@ MENTION_SECONDS: Final = Histogram(
     "confirmed.",
     buckets=(*_SECONDS, 60, 300, 1800),
 )
+NOTIFICATIONS: Final = Counter(
+    "kasnec_notifications_total", "What became of alerts at a sink.", ["sink", "outcome"]
+)
 IN_HAND: Final = Gauge("kasnec_in_hand_articles", "Articles taken and not yet confirmed.")
 PRODUCE_RETRIES: Final = Counter(
     "kasnec_produce_retries_total", "Records sent again because the broker did not confirm them."

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from contextlib import ExitStack
 from functools import partial
 
 from pipeline.isolation import ChainFactory, IsolatedChain, real_chain
 from pipeline.settings import Settings
-from pipeline.streaming import metrics, topics
+from pipeline.streaming import logs, metrics, topics
 from pipeline.streaming.health import ProbeServer, Progress
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ def run(settings: Settings, *, factory: ChainFactory = real_chain, loglevel: str
         TopicMismatch: a topic is missing or has other partitions than configured.
         ModelError: the models do not load.
     """
-    _log_to_stderr(loglevel)
+    logs.to_stderr(loglevel)
     progress = Progress(settings.health.stall_s)
     probes = ProbeServer(settings.health, progress)
     chain = IsolatedChain(
@@ -60,13 +59,3 @@ def _step(progress: Progress, failure: str | None) -> None:
     progress.progressed()
     if failure:
         metrics.STAGE_RESTARTS.labels(failure).inc()
-
-
-def _log_to_stderr(loglevel: str) -> None:
-    logging.basicConfig(
-        level=loglevel,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-    )
-    for library in ("aiokafka", "faust", "mode", "asyncio"):
-        logging.getLogger(library).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""Where alerts are told to people: a webhook, an Alertmanager, e-mail. Nothing here knows Kafka."""
