@@ -32,13 +32,11 @@ from pipeline.records import SummitAlert, decode_alert
 from pipeline.settings import Settings, environment
 from pipeline.stages import decode
 from pipeline.stories.telling import headline
-from pipeline.streaming import reading, replay, topics
+from pipeline.streaming import notify, reading, replay, topics
 from pipeline.streaming.broker import EmbeddedBroker
 from pipeline.terminal import plain, shortened
 
 _POLL_S: Final = 0.2
-# Where the worker's log goes, in the ignored folder beside the broker's.
-_WORKER_LOG: Final = "worker.log"
 _LOG_TAIL_CHARS: Final = 2_000
 # SIGTERM is answered within ten seconds; the worker's own limit is worker.shutdown_timeout_s.
 _STOP_TIMEOUT_S: Final = 12.0
@@ -74,7 +72,9 @@ async def run(settings: Settings, seeds: Path, *, exit_when_done: bool) -> bool:
         settings = _with(settings, "health", port=_free_port(settings))
         view = _View(console, settings, len(list(sources.read(files.articles))))
         records = await stack.enter_async_context(_tail(settings))
-        worker = stack.enter_context(_worker(settings))
+        worker = stack.enter_context(_child("worker", settings))
+        if notify.sinks(settings):
+            stack.enter_context(_child("notify", settings))
         console.print(view.addresses(), highlight=False)
         with view.live():
             if await _until_ready(worker, settings, stop, view):
@@ -102,12 +102,11 @@ def _free_port(settings: Settings) -> int:
 
 
 @contextmanager
-def _worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """The worker as a child process, its log in the data folder; stopped at the end."""
+def _child(name: str, settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """A command as a child process, its log in the data folder; stopped at the end."""
     settings.embedded.data_dir.mkdir(parents=True, exist_ok=True)
-    log = settings.embedded.data_dir / _WORKER_LOG
-    with log.open("wb") as output:
-        process = _spawn(settings, output)
+    with _log(name, settings).open("wb") as output:
+        process = _spawn(name, settings, output)
         try:
             yield process
         finally:
@@ -119,10 +118,15 @@ def _worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
                 process.wait()
 
 
-def _spawn(settings: Settings, output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _log(name: str, settings: Settings) -> Path:
+    """In the ignored folder, beside the broker's."""
+    return settings.embedded.data_dir / f"{name}.log"
+
+
+def _spawn(name: str, settings: Settings, output: IO[bytes]) -> subprocess.Popen[bytes]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("KASNEC_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "worker"],
+        [sys.executable, "-m", "pipeline", name],
         env=inherited | environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=output,
@@ -158,7 +162,7 @@ def _answers(url: str) -> bool:
 
 def _raise_if_ended(worker: subprocess.Popen[bytes], settings: Settings) -> None:
     if (status := worker.poll()) is not None:
-        log = settings.embedded.data_dir / _WORKER_LOG
+        log = _log("worker", settings)
         tail = log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARS:]
         raise InfrastructureError(
             f"The worker ended with status {status}. The end of its log ({log}):\n{tail}"
@@ -258,10 +262,12 @@ class _View:
         """What to open."""
         health, broker = self._settings.health, self._settings.broker.bootstrap_servers
         names = ", ".join(topic.name for topic in self._settings.topics.all())
+        told = [sink.name for sink, _ in notify.sinks(self._settings)]
         return (
             f"Kafka    {broker}  (topics {names})\n"
             f"Worker   http://{health.host}:{health.port}/readyz  /livez  /metrics\n"
             f"Logs     {self._settings.embedded.data_dir}/\n"
+            + (f"Alerts   told by {', '.join(told)}\n" if told else "")
         )
 
     @contextmanager
