@@ -28,10 +28,11 @@ def test_bad_input_crosses_processes(kind: type[errors.BadInput]) -> None:
 
 
 def test_every_error_has_a_fate() -> None:
-    """Whatever we raise is one of the four fates."""
+    """Whatever we raise is one of the five fates."""
     fates = (
         errors.ConfigurationError,
         errors.BadInput,
+        errors.AlertRefused,
         errors.TransientError,
         errors.InfrastructureError,
     )

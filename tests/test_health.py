@@ -66,6 +66,20 @@ def test_lag_without_progress_is_not_alive(progress: Progress, clock: Clock) -> 
     assert not progress.live()[0]
 
 
+def test_mentions_that_stand_still_are_not_alive(progress: Progress, clock: Clock) -> None:
+    """Articles that go on do not hide a register that does not."""
+    progress.tick(lag=5, mentions=2)
+    for clock.now in range(0, 61, 10):
+        progress.tick(lag=5, mentions=2)
+        progress.progressed()
+        assert progress.live()[0]
+    clock.now = 61
+    progress.progressed()
+    assert progress.live()[1]["reason"] == "there is work and no progress"
+    progress.progressed("mentions")
+    assert progress.live()[0]
+
+
 def test_a_frozen_loop_is_not_alive(progress: Progress, clock: Clock) -> None:
     """When the event loop stops ticking, the probe says so though there is no work."""
     progress.models_loaded()

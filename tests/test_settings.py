@@ -68,12 +68,29 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
         ({"KASNEC_BROKER_SSL_CA_FILE": "/nuk/ka"}, "there is no file /nuk/ka"),
         ({"KASNEC_TOPICS_RAW_NAME": "articles.annotated"}, "same name"),
         ({"KASNEC_TOPICS_DEAD_LETTER_MAX_MESSAGE_BYTES": "2048"}, "must be larger"),
+        ({"KASNEC_TOPICS_MENTIONS_PARTITIONS": "4"}, "summits.mentions must have 1 partition"),
+        ({"KASNEC_TOPICS_SUMMITS_CLEANUP_POLICY": "delete"}, "must be compacted"),
+        ({"KASNEC_TOPICS_ALERTS_MAX_MESSAGE_BYTES": "4194304"}, "must grow from events"),
+        ({"KASNEC_WEBHOOK_URL": "hooks.example/x"}, "must begin with http"),
+        ({"KASNEC_WEBHOOK_SECRET": "whsec_?"}, "must be base64"),
+        ({"KASNEC_MAIL_HOST": "smtp.example"}, "sender and recipients are needed"),
+        ({"KASNEC_MAIL_RECIPIENTS": "a@b.c,desk"}, "'desk' is no e-mail address"),
+        ({"KASNEC_MAIL_USERNAME": "k", "KASNEC_MAIL_SECURITY": "none"}, "unencrypted"),
     ],
 )
 def test_faults_say_what_to_do(environ: dict[str, str], words: str) -> None:
     """Settings that cannot work together are refused in words."""
     with pytest.raises(ConfigurationError, match=words):
         settings.load(_FILE, environ)
+
+
+def test_lists_have_commas_in_the_environment() -> None:
+    """Spaces around the values do not count, and nothing is an empty list."""
+    environ = {"KASNEC_WEBHOOK_PARTICIPANTS": "ALB, EU", "KASNEC_MAIL_STATUSES": ""}
+    found = settings.load(_FILE, environ)
+    assert found.webhook.participants == ("ALB", "EU")
+    assert found.mail.statuses == ()
+    assert settings.load(_FILE, settings.environment(found)) == found
 
 
 def test_secrets_are_not_shown() -> None:
@@ -83,6 +100,10 @@ def test_secrets_are_not_shown() -> None:
         "KASNEC_BROKER_SASL_USERNAME": "kasnec",
         "KASNEC_BROKER_SASL_PASSWORD": "zbulohet-kurre",
         "KASNEC_BROKER_SSL_KEY_PASSWORD": "as-kjo",
+        "KASNEC_WEBHOOK_URL": "https://hooks.example/as-kjo",
+        "KASNEC_WEBHOOK_SECRET": "as-kjo",
+        "KASNEC_MAIL_PASSWORD": "as-kjo",
+        "KASNEC_ALERTMANAGER_PASSWORD": "as-kjo",
     }
     found = settings.load(_FILE, environ)
     for shown in (str(settings.describe(found)), repr(found), str(found)):

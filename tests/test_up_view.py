@@ -71,5 +71,5 @@ def test_an_alert_is_a_line(view: _View, output: io.StringIO) -> None:
     hostile = replace(alert, summit=replace(alert.summit, name="\x1b[31mBalkan summit"))
     view.add("alerts.summits", b"id", SimpleNamespace(value=encode(hostile)))
     assert output.getvalue() == (
-        "ALERT New summit: \\x1b[31mBalkan summit is planned on 2027-03-19\n"
+        "ALERT New summit: \\x1b[31mBalkan summit is planned for 2027-03-19\n"
     )

@@ -19,6 +19,9 @@ _STATUS = {
     "hypothetical": "is thinkable",
 }
 
+# What stands before the day where it is only an aim.
+_AIM = {"planned": "for", "proposed": "for", "hypothetical": "for", "postponed": "to"}
+
 
 def headline(alert: SummitAlert) -> str:
     """What is new, in one line."""
@@ -29,7 +32,8 @@ def headline(alert: SummitAlert) -> str:
         day = _when(now) if now.date and now.date != before.date else ""
         return f"{name} {_STATUS[now.status]}{day} (was {before.status}{_was(before)})"
     if alert.change == "date":
-        return f"{name} is now{_when(now)} (was{_when(before) or ' without a date'})"
+        old = before.date.value if before.date else "without a date"
+        return f"{name} {_STATUS[now.status]}{_when(now)} (was {old})"
     if alert.change == "place":
         return f"{name} moves to {place(now)} (was {place(before) or 'without a place'})"
     gone = _names(before, without=now)
@@ -63,9 +67,10 @@ def _when(summit: Summit) -> str:
     if summit.date is None:
         return ""
     value, span = summit.date.value, days(summit.date.value)
+    aim = _AIM.get(summit.status)
     if summit.date.granularity == "week":
-        return f" in the week of {span.first.isoformat()}"
-    return f" on {value}" if summit.date.granularity == "day" else f" in {value}"
+        return f" {aim or 'in'} the week of {span.first.isoformat()}"
+    return f" {aim or ('on' if summit.date.granularity == 'day' else 'in')} {value}"
 
 
 def _was(summit: Summit) -> str:

@@ -73,7 +73,7 @@ async def run(settings: Settings) -> None:
             ]
         )
     await topics.verify(settings)
-    server = _serve_metrics(settings)
+    stop_metrics = _serve_metrics(settings)
     tasks = [
         asyncio.create_task(Notifier(settings, sink, chosen).run(), name=sink.name)
         for sink, chosen in switched_on
@@ -90,7 +90,7 @@ async def run(settings: Settings) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        server()
+        stop_metrics()
 
 
 class Notifier:

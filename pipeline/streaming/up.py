@@ -46,6 +46,8 @@ _ALERTS: Final = 6
 # The register follows the events by milliseconds; after so long a silence it has nothing to tell.
 _SETTLE_S: Final = 1.0
 
+_Children = dict[str, subprocess.Popen[bytes]]
+
 
 async def run(settings: Settings, seeds: Path, *, exit_when_done: bool) -> bool:
     """Start everything, replay the seeds, show the records, stop everything.
@@ -72,13 +74,12 @@ async def run(settings: Settings, seeds: Path, *, exit_when_done: bool) -> bool:
         settings = _with(settings, "health", port=_free_port(settings))
         view = _View(console, settings, len(list(sources.read(files.articles))))
         records = await stack.enter_async_context(_tail(settings))
-        worker = stack.enter_context(_child("worker", settings))
-        if notify.sinks(settings):
-            stack.enter_context(_child("notify", settings))
+        names = ["worker", *(["notify"] if notify.sinks(settings) else [])]
+        children = {name: stack.enter_context(_child(name, settings)) for name in names}
         console.print(view.addresses(), highlight=False)
         with view.live():
-            if await _until_ready(worker, settings, stop, view):
-                await _show(worker, settings, files, records, stop, view, exit_when_done)
+            if await _until_ready(children, settings, stop, view):
+                await _show(children, settings, files, records, stop, view, exit_when_done)
         view.summarise()
     return view.complete or not exit_when_done
 
@@ -138,12 +139,12 @@ def _spawn(name: str, settings: Settings, output: IO[bytes]) -> subprocess.Popen
 
 
 async def _until_ready(
-    worker: subprocess.Popen[bytes], settings: Settings, stop: asyncio.Event, view: _View
+    children: _Children, settings: Settings, stop: asyncio.Event, view: _View
 ) -> bool:
     url = f"http://{settings.health.host}:{settings.health.port}/readyz"
     view.state = "The worker loads its models…"
     while not stop.is_set():
-        _raise_if_ended(worker, settings)
+        _raise_if_ended(children, settings)
         if await asyncio.to_thread(_answers, url):
             view.state = ""
             return True
@@ -160,17 +161,18 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _raise_if_ended(worker: subprocess.Popen[bytes], settings: Settings) -> None:
-    if (status := worker.poll()) is not None:
-        log = _log("worker", settings)
-        tail = log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARS:]
-        raise InfrastructureError(
-            f"The worker ended with status {status}. The end of its log ({log}):\n{tail}"
-        )
+def _raise_if_ended(children: _Children, settings: Settings) -> None:
+    for name, process in children.items():
+        if (status := process.poll()) is not None:
+            log = _log(name, settings)
+            tail = log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARS:]
+            raise InfrastructureError(
+                f"`kasnec {name}` ended with status {status}. The end of its log ({log}):\n{tail}"
+            )
 
 
 async def _show(
-    worker: subprocess.Popen[bytes],
+    children: _Children,
     settings: Settings,
     files: sources.Files,
     records: AsyncIterator[Any],
@@ -187,7 +189,7 @@ async def _show(
     )
     last = time.monotonic()
     async for topic, key, record in records:
-        _raise_if_ended(worker, settings)
+        _raise_if_ended(children, settings)
         if topic:
             view.add(topic, key, record)
             last = time.monotonic()

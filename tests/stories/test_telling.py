@@ -26,10 +26,10 @@ def test_a_life_in_headlines() -> None:
     ]
     name = "Turkey–Serbia–Bosnia and Herzegovina summit"
     assert [headline(alert) for alert in told if alert] == [
-        f"New summit: {name} is planned in the week of 2027-03-15",
-        f"{name} is now on 2027-03-19 (was in the week of 2027-03-15)",
+        f"New summit: {name} is planned for the week of 2027-03-15",
+        f"{name} is planned for 2027-03-19 (was 2027-W11)",
         f"{name} moves to Istanbul (TUR) (was without a place)",
-        f"{name} is postponed on 2027-03-26 (was planned for 2027-03-19)",
+        f"{name} is postponed to 2027-03-26 (was planned for 2027-03-19)",
         f"{name} is cancelled (was postponed)",
     ]
 

@@ -104,7 +104,8 @@ async def test_sasl_plain_over_tls(
                 },
             )
 
-        assert len(await topics.create(settings("i-drejtë"))) == 5
+        right = settings("i-drejtë")
+        assert len(await topics.create(right)) == len(right.topics.all())
         with pytest.raises(BrokerUnavailable, match="refused to log us in") as raised:
             await topics.inspect(settings("i-gabuar"))
     assert "i-gabuar" not in str(raised.value)
