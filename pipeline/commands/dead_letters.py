@@ -121,7 +121,7 @@ def replay(
     normalise: bool,
     dry_run: bool,
 ) -> None:
-    """Send dead letters to articles.raw again; they stay on their own topic too.
+    """Send dead letters back to where they came from; they stay on their own topic too.
 
     Exit status: 0 all sent, 1 some could not be repaired, 2 wrong arguments, 3 the broker failed.
     """

@@ -141,7 +141,9 @@ async def find(settings: Settings, ids: Iterable[str]) -> dict[str, DeadLetter]:
 
 
 async def send_back(letters: Iterable[tuple[DeadLetter, bytes | None]], settings: Settings) -> int:
-    """Put messages on ``articles.raw`` again, with their original keys.
+    """Put messages back where they came from, with their original keys.
+
+    That is ``articles.raw``, but for what the summit register could not take.
 
     Args:
         letters: each with the value to send.
@@ -161,7 +163,7 @@ async def send_back(letters: Iterable[tuple[DeadLetter, bytes | None]], settings
             try:
                 async with asyncio.timeout(settings.worker.produce_timeout_s):
                     await producer.send_and_wait(
-                        settings.topics.raw.name,
+                        _home(letter, settings),
                         key=letter.key,
                         value=value,
                         headers=[(REPLAYED_FROM, origin.encode())],
@@ -173,6 +175,11 @@ async def send_back(letters: Iterable[tuple[DeadLetter, bytes | None]], settings
                 ) from error
             sent += 1
     return sent
+
+
+def _home(letter: DeadLetter, settings: Settings) -> str:
+    mentions, raw = settings.topics.mentions.name, settings.topics.raw.name
+    return mentions if letter.header("source-topic") == mentions else raw
 
 
 def _letter(message: Any) -> DeadLetter:

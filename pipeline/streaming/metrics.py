@@ -26,7 +26,9 @@ BATCH_ARTICLES: Final = Histogram(
     "kasnec_batch_articles", "Articles a micro-batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
 ALERTS: Final = Counter("kasnec_summit_alerts_total", "Summit alerts told.", ["change"])
-SUMMITS: Final = Gauge("kasnec_summits", "Summits in the register; 0 where another worker has it.")
+SUMMITS: Final = Gauge(
+    "kasnec_summits", "Summits in the register when this worker last had it; one of them has it."
+)
 MATCH_SECONDS: Final = Histogram(
     "kasnec_summit_match_seconds", "Finding the summit that an event mentions.", buckets=_SECONDS
 )

@@ -188,7 +188,7 @@ class MentionHandler:
                     known[summit_id] = record.entry
                 else:
                     known.pop(summit_id, None)
-                untold = record.alert if record else None
+                untold = record.alert if record and not self._is_old(message) else None
                 number += 1
                 if not number % _ENTRIES_A_TURN:
                     await asyncio.sleep(0)
@@ -198,6 +198,11 @@ class MentionHandler:
         if untold and not await self._is_told(untold):
             await self._outbox.deliver([self._alert(untold)])
             metrics.ALERTS.labels(untold.change).inc()
+
+    def _is_old(self, message: Any) -> bool:
+        """Whether the alert of this record, told in its time, is no longer on its topic."""
+        hours = self._topics.alerts.retention_hours
+        return hours != -1 and time.time() - message.timestamp / 1000 > hours * 3600
 
     async def _is_told(self, alert: SummitAlert) -> bool:
         topic = self._topics.alerts

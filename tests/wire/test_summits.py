@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from pipeline.errors import DeliveryFailed
 from pipeline.records import DiplomaticEvent, encode
 from pipeline.settings import Settings
-from pipeline.streaming import topics
+from pipeline.streaming import dead_letters, topics
 from pipeline.streaming.agents import Message
 from pipeline.streaming.delivery import Outbox, Outgoing
 from pipeline.streaming.health import Progress
@@ -157,6 +157,9 @@ async def test_a_mention_that_is_none_is_set_aside(
     assert set(seen.reasons) == {"not-an-event"}
     assert [record.value for record in seen.dead_letter] == bad
     await acknowledged(settings, len(values), settings.topics.mentions)
+    letters = [(letter, letter.value) async for letter in dead_letters.read(settings)]
+    assert await dead_letters.send_back(letters[:1], settings) == 1
+    await acknowledged(settings, len(values) + 1, settings.topics.mentions)
     assert worker.terminate() == 0
 
 
