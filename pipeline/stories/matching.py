@@ -82,6 +82,11 @@ def traits(event: DiplomaticEvent) -> Traits:
     )
 
 
+def enough(common: int, mention: Traits, summit: Traits) -> bool:
+    """Whether so many seats in common can be the same company; ``fit`` is 0 where they cannot."""
+    return common >= _MAJORITY * min(len(mention.seats), len(summit.seats))
+
+
 def fit(mention: Traits, summit: Traits) -> float:
     """How well a mention fits: from ``FITS`` on it is this summit; 0 where the company differs."""
     common = len(mention.seats & summit.seats)

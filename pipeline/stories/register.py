@@ -22,7 +22,7 @@ The rules (each has its test in ``tests/stories``):
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -175,16 +175,22 @@ class Register:
                 best = max(best, found) if best else found
         return self._entries[best[2]] if best else None
 
-    def _candidates(self, mention: Traits, published: datetime) -> set[str]:
+    def _candidates(self, mention: Traits, published: datetime) -> list[str]:
+        """Summits near in time that share enough of the company to be compared at all."""
         if mention.when:
             first, last = mention.when.first, mention.when.last
         else:  # it is about to happen, or has just happened
             first = last = published.date()
         reach = timedelta(days=62 if mention.when else 92)
         months = ["", *_months(first - reach, last + reach)]
-        return set().union(
-            *(self._near.get((seat, month), ()) for seat in mention.seats for month in months)
-        )
+        common: Counter[str] = Counter()
+        for seat in mention.seats:
+            common.update(set().union(*(self._near.get((seat, month), ()) for month in months)))
+        return [
+            summit_id
+            for summit_id, count in common.items()
+            if matching.enough(count, mention, self._traits[summit_id])
+        ]
 
     def _opens(self, event: DiplomaticEvent, mention: Traits, published: datetime) -> bool:
         if event.confidence < self._rules.min_confidence or len(mention.seats) < 2:

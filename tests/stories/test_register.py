@@ -369,7 +369,7 @@ def test_the_cost_of_a_mention_does_not_grow_with_mentions(
     looked = []
     original = register._candidates
 
-    def counting(*args: Any) -> set[str]:
+    def counting(*args: Any) -> list[str]:
         found = original(*args)
         looked.append(len(found))
         return found
