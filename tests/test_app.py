@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from mode.supervisors import CrashingSupervisor
 
 from pipeline.settings import Settings
 from pipeline.streaming import agents, app
+from pipeline.streaming.consumer import commit_all
 
 
 @pytest.fixture
@@ -41,3 +43,31 @@ def test_one_article_at_a_time_and_errors_end_the_process(made: Any) -> None:
     agent = agents.attach(made, topic, handler, name="articles", batch=1, linger_s=0.01)
     assert agent.concurrency == 1
     assert agent.supervisor_strategy is CrashingSupervisor
+
+
+async def test_a_commit_under_way_does_not_swallow_the_next(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is acknowledged while a commit is under way is committed too, not left to come again."""
+    acknowledged, committed = 1, 0
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def force_commit(*_: Any, **__: Any) -> bool:
+        nonlocal committed
+        upto = acknowledged
+        begun.set()
+        await go_on.wait()
+        committed = upto
+        return True
+
+    consumer = made.consumer
+    consumer._thread.thread_loop.close()  # its thread never starts, and nobody else closes it
+    monkeypatch.setattr(consumer, "force_commit", force_commit)
+    periodic = asyncio.create_task(consumer.commit())
+    await begun.wait()
+    acknowledged = 2
+    last = asyncio.create_task(commit_all(made))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(periodic, last)
+    assert committed == acknowledged

@@ -92,8 +92,9 @@ def consume(settings: Settings, chain: IsolatedChain, progress: Progress) -> int
         mentions.stop()
         try:
             async with asyncio.timeout(worker_settings.shutdown_timeout_s):
-                await articles.idle.wait()
-                await mentions.idle.wait()
+                for handler in (articles, mentions):
+                    await handler.idle.wait()
+                    await commit_all(app)
         except TimeoutError:
             log.warning("what is in hand is not finished: it will be redelivered")
 
@@ -153,6 +154,18 @@ def _end_now() -> None:
     log.warning("still stopping after %g s: ending now, what is unacknowledged comes again", _END_S)
     # Linux ends the process of the models with us.
     os._exit(0)
+
+
+async def commit_all(app: Any) -> None:
+    """Commit what is acknowledged now.
+
+    A commit that finds another under way waits for that one and leaves it at that, so what was
+    acknowledged since stays uncommitted and comes again; Faust's own commit at the end does the
+    same. On a starved machine, where the commit of every half second takes 1.3 s, an article or the
+    whole batch came again in 3 of 5 stops. One that is under way the second time began after us.
+    """
+    for _ in range(2):
+        await app.consumer.commit()
 
 
 def _lag(app: Any, topic: str) -> int:

@@ -289,6 +289,14 @@ class Tail:
             self._into[partition.topic].extend(records)
         return self.topics
 
+    async def rest(self) -> Topics:
+        """Take all that is on the topics at this moment."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        async with asyncio.timeout(60):
+            while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
+                await self.read()
+        return self.topics
+
     async def until(
         self,
         condition: Callable[[Topics], bool],

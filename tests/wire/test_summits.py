@@ -42,7 +42,7 @@ async def test_each_alert_is_told_once(wire_settings: NewSettings, new_worker: N
         )
         await acknowledged(settings, 2 * len(values))
         await acknowledged(settings, 2 * len(list(perfect_events())), settings.topics.mentions)
-        seen = await tail.read()
+        seen = await tail.rest()
     assert [record.value for record in seen.alerts] == expected
     assert [record.key for record in seen.alerts] == [
         orjson.loads(value)["summit_id"].encode() for value in expected
@@ -133,7 +133,7 @@ async def test_a_crash_at_any_step_neither_loses_nor_repeats(
         seen = await tail.until(
             lambda t: len(t.alerts) >= len(perfect_alerts()), what="alerts", timeout=30
         )
-        seen = await tail.read()
+        seen = await tail.rest()
     assert [record.value for record in seen.alerts] == [encode(a) for a in perfect_alerts()]
 
 
@@ -176,4 +176,4 @@ async def test_a_register_that_cannot_be_read_ends_the_worker(
     assert await worker.exit_status() == 1
     assert "kasnec topics create" in worker.log
     async with Tail(settings) as tail:
-        assert not (await tail.read()).alerts
+        assert not (await tail.rest()).alerts
