@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from pipeline.errors import DeliveryFailed
 from pipeline.records import DiplomaticEvent, encode
 from pipeline.settings import Settings
+from pipeline.stories.register import Register
 from pipeline.streaming import dead_letters, topics
 from pipeline.streaming.agents import Message
 from pipeline.streaming.delivery import Outbox, Outgoing
@@ -109,7 +110,11 @@ async def test_a_crash_at_any_step_neither_loses_nor_repeats(
 ) -> None:
     """A process that crashes every few steps, between whichever two: the alerts are the same."""
     await topics.create(settings)
-    events = list(perfect_events())
+    # Every crash costs two seconds of reading anew; these have new summits and changed ones.
+    events = list(perfect_events())[:16]
+    register = Register()
+    told = [alert for event in events if (alert := register.observe(event).alert)]
+    assert {alert.change for alert in told} > {"new"}
     topic = settings.topics.mentions.name
     mentions = [Mention(topic, n, encode(event)) for n, event in enumerate(events)]
     done = crashes = 0
@@ -130,11 +135,8 @@ async def test_a_crash_at_any_step_neither_loses_nor_repeats(
     assert done == len(mentions)
     assert crashes > 5
     async with Tail(settings) as tail:
-        seen = await tail.until(
-            lambda t: len(t.alerts) >= len(perfect_alerts()), what="alerts", timeout=30
-        )
         seen = await tail.rest()
-    assert [record.value for record in seen.alerts] == [encode(a) for a in perfect_alerts()]
+    assert [record.value for record in seen.alerts] == [encode(alert) for alert in told]
 
 
 async def test_a_mention_that_is_none_is_set_aside(
