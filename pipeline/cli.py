@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "worker": "Take articles from Kafka and publish records until told to stop.",
     "replay": "Put articles from files on the topic articles.raw.",
     "extract": "Turn files of articles into files of records, without a broker.",
+    "export": "Write events in the format of PLOVER, GDELT or ICEWS.",
     "notify": "Tell summit alerts by webhook, Alertmanager or e-mail.",
     "watch": "Follow the summit alerts as they are told.",
     "summits": "Show the summit register: what is known of each summit, and its history.",

@@ -34,7 +34,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
-    for name in ("up", "worker", "replay", "extract", "dead-letters", "topics", "check"):
+    for name in ("up", "worker", "replay", "extract", "export", "dead-letters", "topics", "check"):
         assert f"\n  {name} " in done.stdout
     assert done.stdout.rstrip().endswith("[]")
 

@@ -93,3 +93,16 @@ async def test_watching_alerts(told: Settings) -> None:
     assert (process.returncode, rest, errors) == (0, b"", b"")
     for alert in wanted:
         assert alert.event.evidence.text in text
+
+
+async def test_events_are_exported_from_their_topic(settings: Settings) -> None:
+    """Without files, all that is on events.diplomatic, each event once."""
+    await topics.create(settings)
+    events = list(perfect_events())
+    values = [encode(event) for event in events]
+    await produce(settings, [*values, *values], topic=settings.topics.events)
+    status, output, errors = await kasnec(settings, "export", "--format", "plover-jsonl")
+    assert status == 0, errors
+    ids = {orjson.loads(line)["id"] for line in output.splitlines()}
+    assert ids == {event.event_id for event in events}
+    assert len(output.splitlines()) == len(ids)
