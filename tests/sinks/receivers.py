@@ -22,17 +22,22 @@ class Request:
 
 
 class Receiver:
-    """Listens on 127.0.0.1; ``answers`` are the next status codes, after them 200."""
+    """Listens on 127.0.0.1; ``answers`` are the next status codes, after them 200.
+
+    While ``down`` it answers 503, as a gateway does whose application is gone.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.answers: deque[int] = deque()
+        self.down = False
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = receiver.answers.popleft() if receiver.answers else 200
+                status = 503 if receiver.down else status
                 receiver.requests.append(Request(self.path, self.headers, body, status))
                 self.send_response(status)
                 if 300 <= status < 400:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -24,12 +25,15 @@ from tests.wire.streams import one_partition
 
 NewSettings = Callable[..., Settings]
 
+# ``KASNEC_TEST_OUTAGE_S=600`` waits as long as the guarantee says; what happens is the same.
+OUTAGE_S = float(os.environ.get("KASNEC_TEST_OUTAGE_S", "8"))
+
 
 @asynccontextmanager
-async def notifying(settings: Settings) -> AsyncIterator[None]:
+async def notifying(settings: Settings, *, first_wait_s: float = 0.02) -> AsyncIterator[None]:
     """A notifier of the webhook, which has met its group."""
     notifier = Notifier(
-        settings, WebhookSink(settings.webhook), settings.webhook, first_wait_s=0.02
+        settings, WebhookSink(settings.webhook), settings.webhook, first_wait_s=first_wait_s
     )
     task = asyncio.create_task(notifier.run())
     group = settings.model_copy(
@@ -88,6 +92,31 @@ async def test_a_receiver_that_fails_for_long_gets_each_alert_once_in_order(
         missing = [i for i in expected if i not in got]
         assert missing == [orjson.loads(r.body)["alert_id"] for r in refused]
         assert list(dict.fromkeys(got)) == [i for i in expected if i not in missing]
+
+
+@pytest.mark.timeout(300 + OUTAGE_S)
+async def test_an_outage_loses_and_repeats_nothing(wire_settings: NewSettings) -> None:
+    """The receiver is down while all alerts come: each arrives once, in order, when it is back.
+
+    With the waits that users have: it is asked less and less often, and once a minute at least.
+    """
+    old, *alerts = perfect_alerts()
+    with Receiver() as receiver:
+        receiver.down = True
+        settings = wire_settings(webhook={"url": receiver.url, "per_minute": 6000})
+        await topics.create(settings)
+        values = [encode(alert) for alert in [old, *alerts]]
+        await produce(settings, values[:1], topic=settings.topics.alerts, key=one_partition)
+        async with notifying(settings, first_wait_s=1.0):
+            await produce(settings, values[1:], topic=settings.topics.alerts, key=one_partition)
+            await until(lambda: receiver.requests, what="a first try")
+            await asyncio.sleep(OUTAGE_S)
+            tries = len(receiver.requests)
+            receiver.down = False
+            await until(lambda: len(receiver.taken) == len(alerts), what="all")
+    assert ids(receiver) == [alert.alert_id for alert in alerts]
+    # Waits of 1, 2, 4, ... 32 s, then of a minute.
+    assert 2 <= tries <= 7 + OUTAGE_S / 60
 
 
 def ids(receiver: Receiver) -> list[str]:
