@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline import languages
 from pipeline.errors import BadInput, StageFailed
@@ -25,6 +26,7 @@ from pipeline.stages.merge import merge
 from pipeline.stages.names import NameResolver
 from pipeline.stages.parties import PartyFinder
 from pipeline.stages.places import PlaceResolver
+from pipeline.stages.teasers import Teasers
 from pipeline.stages.timings import Timings
 from pipeline.stages.tokenise import Tokeniser
 from pipeline.stages.values import CodedEvent, Document, Extraction, ResolvedMention
@@ -37,6 +39,7 @@ class _LanguageStages:
     def __init__(self, pack: LanguagePack, kosovo_code: str) -> None:
         self.model = pack.model
         self.tokenise = Tokeniser(pack)
+        self.teasers = Teasers(pack)
         self.entities = EntityTagger(pack)
         self.events = EventClassifier(pack)
         self.names = NameResolver(pack, kosovo_code=kosovo_code)
@@ -87,22 +90,25 @@ class Chain:
         stages = self._languages[code]
         with timings.measure("tokenise"):
             (sentences,) = stages.tokenise([article])
-        document = Document(article=article, language=code, sentences=sentences)
+            document = stages.teasers.split(Document(article, code, sentences))
         with timings.measure("entities"):
             (mentions,) = stages.entities([document])
-        document = Document(article, code, sentences, mentions)
-        with timings.measure("events"):
-            (detections,) = stages.events([document])
+        document = replace(document, mentions=mentions)
         with timings.measure("names"):
             names = stages.names(document)
+        told = stages.teasers.silenced(document)
+        kept = set(told.mentions)
+        told_names = tuple(name for name in names if name.mention in kept)
+        with timings.measure("events"):
+            (detections,) = stages.events([told])
         coded = []
         for detection in detections:
             with timings.measure("parties"):
-                actors, recipients = stages.parties(document, names, detection)
+                actors, recipients = stages.parties(told, told_names, detection)
             with timings.measure("dates"):
-                date = stages.dates(document, detection)
+                date = stages.dates(told, detection)
             with timings.measure("places"):
-                place = stages.places(document, names, detection)
+                place = stages.places(told, told_names, detection)
             coded.append(CodedEvent(detection, actors, recipients, date, place))
         with timings.measure("merge"):
             merged = merge(coded)

@@ -152,3 +152,27 @@ def test_a_stage_that_raises_is_named(chain: Chain, monkeypatch: pytest.MonkeyPa
     assert isinstance(second, StageFailed)
     assert (second.reason, second.stage) == ("stage-raised", "entities")
     assert second.detail == "ValueError: a fault"
+
+
+def test_nothing_is_taken_from_the_headline_of_another_article(chain: Chain) -> None:
+    """ "Read also" inside a text: its meeting is none of this article's; its names are annotated."""
+    headline = "Kryeministri Rama takohet me Presidentin Macron në Paris"
+    weather = "Nesër do të bjerë shi në gjithë vendin."
+    own, foreign = (
+        RawArticle(
+            id=cue or "own",
+            title="Moti i nesërm",
+            body=f"{weather}{cue}{headline}Temperaturat do të ulen në mbrëmje.",
+            published_at="2027-03-08T10:00:00+01:00",
+            language="sq",
+        )
+        for cue in ("\n", "Lexoni edhe: ")
+    )
+    told, untold = chain.run([own, foreign])
+    assert isinstance(told, Extraction)
+    assert isinstance(untold, Extraction)
+    assert [event.type for event in told.events] == ["CONSULT"]
+    assert not untold.events
+    assert {"Rama", "Paris"} <= {entity.text for entity in untold.annotated.entities}
+    spans = [foreign.text[s.start : s.end] for s in untold.annotated.sentences]
+    assert f"Lexoni edhe: {headline}" in spans
