@@ -155,7 +155,7 @@ def test_a_stage_that_raises_is_named(chain: Chain, monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_is_taken_from_the_headline_of_another_article(chain: Chain) -> None:
-    """ "Read also" inside a text: its meeting is none of this article's; its names are annotated."""
+    """The meeting of a teaser is none of this article's; its names are annotated."""
     headline = "Kryeministri Rama takohet me Presidentin Macron në Paris"
     weather = "Nesër do të bjerë shi në gjithë vendin."
     own, foreign = (
