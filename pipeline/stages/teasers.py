@@ -3,7 +3,8 @@
 Portals put them between two paragraphs and lose the line breaks: the headline is glued to what
 follows ("...e VeselitKjo konferencë vije..."). Such a headline becomes a sentence of its own; it is
 annotated like any other, but no event, party, date or place is taken from it. One article in ten of
-the unlabelled news has one; two of the ten alerts raised on them came out of a headline.
+the unlabelled news has one: of the ten alerts raised on them one was a headline's, and another had
+its place from a headline.
 """
 
 from __future__ import annotations
