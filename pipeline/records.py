@@ -41,6 +41,8 @@ MODES: Final[tuple[Mode, ...]] = (
 STATUSES: Final[tuple[Status, ...]] = (
     "actual", "ongoing", "planned", "proposed", "postponed", "cancelled", "denied", "hypothetical",
 )  # fmt: skip
+# An event in one of these has begun, or is over.
+HAPPENED: Final = frozenset[Status]({"actual", "ongoing"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

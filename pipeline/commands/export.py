@@ -57,7 +57,7 @@ def command(
     """
     header, lines = FORMATS[format_]
     codes = Codes(kosovo_code or ("KSV" if format_ == "gdelt" else "XKX"))
-    found = _from_files(files) if files else iter(asyncio.run(_from_topic(ctx.obj())))
+    found = _from_files(files) if files else asyncio.run(_from_topic(ctx.obj()))
     events: dict[str, DiplomaticEvent] = {}
     refused = 0
     for where, value in found:

@@ -17,11 +17,10 @@ from itertools import permutations, product
 from typing import Final
 
 from pipeline import reference
-from pipeline.records import DiplomaticEvent, Party
+from pipeline.records import HAPPENED, DiplomaticEvent, Party
 from pipeline.stories.identity import digest
 
 _TOGETHER: Final = frozenset({"CONSULT", "AGREE", "COOPERATE"})
-_DONE: Final = frozenset({"actual", "ongoing"})
 # Readers keep ids in signed 64-bit integers; 60 bits of a digest stay below them.
 _ID_DIGITS: Final = 15
 # GDELT and ICEWS are tab-separated without quotes.
@@ -63,9 +62,14 @@ def dyads(event: DiplomaticEvent) -> list[Dyad]:
 def day(event: DiplomaticEvent) -> date:
     """The day that CAMEO's data sets file the event under."""
     known = event.date
-    if known and known.granularity == "day" and event.status in _DONE:
+    if known and known.granularity == "day" and event.status in HAPPENED:
         return date.fromisoformat(known.value)
     return date.fromisoformat(event.article.published_at[:10])
+
+
+def degrees(value: float | None) -> str:
+    """A coordinate as text; empty where it is not known."""
+    return "" if value is None else str(value)
 
 
 def row(values: list[str]) -> bytes:

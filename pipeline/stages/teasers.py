@@ -64,17 +64,14 @@ class Teasers:
 
     def silenced(self, document: Document) -> Document:
         """The document with nothing in such headlines: their sentences are empty."""
+        silent = [self.is_teaser(document, sentence) for sentence in document.sentences]
         return replace(
             document,
             sentences=tuple(
-                replace(s, end=s.start, tokens=()) if self.is_teaser(document, s) else s
-                for s in document.sentences
+                replace(sentence, end=sentence.start, tokens=()) if quiet else sentence
+                for sentence, quiet in zip(document.sentences, silent, strict=True)
             ),
-            mentions=tuple(
-                m
-                for m in document.mentions
-                if not self.is_teaser(document, document.sentences[m.sentence])
-            ),
+            mentions=tuple(m for m in document.mentions if not silent[m.sentence]),
         )
 
     def is_teaser(self, document: Document, sentence: Sentence) -> bool:

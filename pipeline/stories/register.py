@@ -30,6 +30,7 @@ from typing import Final
 
 from pipeline import reference
 from pipeline.records import (
+    HAPPENED,
     ArticleRef,
     Change,
     DiplomaticEvent,
@@ -83,7 +84,6 @@ _NEWS: Final[dict[Status, frozenset[Status]]] = {
     "ongoing": frozenset(),
     "actual": frozenset(),
 }
-_HAPPENED: Final = frozenset[Status]({"ongoing", "actual"})
 _OFF: Final = frozenset[Status]({"cancelled", "denied"})
 
 
@@ -331,7 +331,7 @@ def _changed(summit: Summit, event: DiplomaticEvent, today: date) -> tuple[Chang
     if status:
         day = _date_after(summit, event, status)
         return "status", replace(joined, status=status, date=day, place=place)
-    if summit.status in _HAPPENED or (summit.status in _OFF and event.status not in _OFF):
+    if summit.status in HAPPENED or (summit.status in _OFF and event.status not in _OFF):
         return None, joined  # what is told of it now is told in retrospect
     if _moved(summit, event, today):
         return "date", replace(joined, date=event.date, place=place)
@@ -363,7 +363,7 @@ def _next_status(summit: Summit, event: DiplomaticEvent, today: date) -> Status 
     new = event.status
     if new not in _NEWS[summit.status]:
         return None
-    if new in _HAPPENED and summit.date and days(summit.date.value).first > today:
+    if new in HAPPENED and summit.date and days(summit.date.value).first > today:
         return None  # nobody has held what is still to come
     # "to be held on Monday", of what was put off to Monday or was to be held then and is off: a
     # recap. Only another day revives it.
