@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Final
 
@@ -80,6 +81,11 @@ def traits(event: DiplomaticEvent) -> Traits:
         status=event.status,
         text=fold(event.evidence.text),
     )
+
+
+def reach(mention: Traits) -> timedelta:
+    """How far from a mention's days a summit can be that it fits; one put off is near to any."""
+    return timedelta(days=_POSTPONED_DAYS if mention.status == "postponed" else _NEAR_DAYS)
 
 
 def enough(common: int, mention: Traits, summit: Traits) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,6 +14,7 @@ import pytest
 from pipeline.records import DiplomaticEvent, SummitAlert
 from pipeline.stories.register import Register, Rules
 from tests.stories.builders import summit_event
+from tests.stories.crowd import SUMMITS, crowd
 from tests.stories.stream2027 import perfect_events, read
 
 
@@ -380,3 +382,14 @@ def test_the_cost_of_a_mention_does_not_grow_with_mentions(
             summit_event(f"m{number}", "2027-01-02", chance.sample(codes, 4), date="2027-06-15")
         )
     assert sum(looked) / len(looked) < len(register) / 10
+
+
+def test_a_mention_of_one_among_ten_thousand_open_summits_takes_under_2_ms() -> None:
+    """``python -m tests.stories.crowd`` runs the full million."""
+    register, mentions = crowd(500)
+    assert len(register) == SUMMITS
+    events = list(mentions)
+    started = time.process_time()
+    for event in events:
+        register.observe(event)
+    assert (time.process_time() - started) / len(events) < 0.002
