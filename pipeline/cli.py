@@ -21,6 +21,8 @@ _COMMANDS: Final = {
     "extract": "Turn files of articles into files of records, without a broker.",
     "export": "Write events in the format of PLOVER, GDELT or ICEWS.",
     "notify": "Tell summit alerts by webhook, Alertmanager or e-mail.",
+    "store": "Keep events, stories, summits and alerts in a database for the dashboards.",
+    "dashboard": "Serve the analysts' page and the HTTP API.",
     "watch": "Follow the summit alerts as they are told.",
     "summits": "Show the summit register: what is known of each summit, and its history.",
     "dead-letters": "List, show and replay the articles that could not be coded.",

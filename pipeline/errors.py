@@ -12,7 +12,8 @@
     ├── AlertRefused           a sink will never take this alert                 log it, go on
     ├── TransientError         the same act may succeed in a moment              retry, back off
     │   ├── ProduceRefused       the broker did not take a record
-    │   └── SinkUnavailable      a sink did not take an alert
+    │   ├── SinkUnavailable      a sink did not take an alert
+    │   └── StoreUnavailable     the database of the store does not answer
     └── InfrastructureError    going on would lose data                          crash, redeliver
         ├── ModelError           a model file is missing, corrupted or unusable
         ├── TopicMismatch        a topic is missing or has other partitions than configured
@@ -98,6 +99,10 @@ class ProduceRefused(TransientError):
 
 class SinkUnavailable(TransientError):
     """A sink did not take an alert this time: it is down, overloaded, or wrongly set up."""
+
+
+class StoreUnavailable(TransientError):
+    """The database of the event store does not answer, or has no tables yet."""
 
 
 class InfrastructureError(KasnecError):

@@ -8,6 +8,7 @@ secret can also be read from a file named by the same variable with ``_FILE`` be
 from __future__ import annotations
 
 import base64
+import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,10 @@ DEFAULT_FILE: Final = Path("config/kasnec.toml")
 # Variables with our prefix that are not settings: where the settings and the training data lie,
 # and what the test suite reads.
 _NOT_SETTINGS: Final = ("KASNEC_CONFIG", "KASNEC_TRAINING_DATA", "KASNEC_TEST_")
+
+
+# 120 bits in base64: what nobody guesses by asking.
+_TOKEN_CHARS: Final = 20
 
 
 class _Section(BaseModel):
@@ -301,6 +306,43 @@ class Notify(_Section):
     port: int = Field(6067, ge=0, le=65535, description="0 takes a free one")
 
 
+class Store(_Section):
+    """The event store and `kasnec store`, which fills it."""
+
+    url: SecretStr = SecretStr("sqlite:///.kasnec/store.db")
+    keep_articles_days: int = Field(30, ge=0, description="0 keeps no texts at all")
+    host: str = "127.0.0.1"
+    port: int = Field(6068, ge=0, le=65535, description="0 takes a free one")
+
+
+class Dashboard(_Section):
+    """The analysts' page and the API."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
+    token: SecretStr = SecretStr("")
+    identity_header: str = Field("", pattern=r"^[A-Za-z0-9-]*$")
+    allowed_hosts: tuple[str, ...] = ()
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(6069, ge=0, le=65535, description="0 takes a free one")
+
+    @model_validator(mode="after")
+    def _closed_to_strangers(self) -> Self:
+        token = self.token.get_secret_value()
+        if token and len(token) < _TOKEN_CHARS:
+            raise ValueError(
+                f"token: at least {_TOKEN_CHARS} characters, or it can be guessed "
+                "(python3 -c 'import secrets; print(secrets.token_urlsafe())' makes one)"
+            )
+        if not (is_loopback(self.host) or token or self.identity_header):
+            raise ValueError(
+                f"host {self.host} can be reached from elsewhere: set a token "
+                "(KASNEC_DASHBOARD_TOKEN_FILE), or identity_header to the header in which your "
+                "reverse proxy names who is signed in"
+            )
+        return self
+
+
 class Embedded(_Section):
     """The embedded broker of `kasnec up`."""
 
@@ -322,6 +364,8 @@ class Settings(_Section):
     webhook: Webhook = Webhook()
     alertmanager: Alertmanager = Alertmanager()
     mail: Mail = Mail()
+    store: Store = Store()
+    dashboard: Dashboard = Dashboard()
     embedded: Embedded = Embedded()
 
     @model_validator(mode="after")
@@ -439,6 +483,14 @@ def _is_list(keys: tuple[str, ...]) -> bool:
     for key in keys:
         kind = dict(_fields(kind))[key]
     return get_origin(kind) is tuple
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what listens on this host is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_http(url: str) -> bool:

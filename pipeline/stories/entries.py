@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
@@ -82,17 +82,33 @@ def encode(record: EntryRecord) -> bytes:
     return orjson.dumps(record)
 
 
+def encode_entry(entry: Entry) -> bytes:
+    """A summit alone as one JSON object, UTF-8."""
+    return orjson.dumps(entry)
+
+
+def decode_entry(value: bytes | str) -> Entry:
+    """The summit of ``encode_entry``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    entry: Entry = _adapter(Entry).validate_json(value)
+    return entry
+
+
 def decode(value: bytes) -> EntryRecord:
     """The record of a message.
 
     Raises:
         ValueError: it is none.
     """
-    return _adapter().validate_json(value)
+    record: EntryRecord = _adapter(EntryRecord).validate_json(value)
+    return record
 
 
 @cache
-def _adapter() -> TypeAdapter[EntryRecord]:
+def _adapter(kind: type) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter  # noqa: PLC0415 - extraction alone reads no entries
 
-    return TypeAdapter(EntryRecord)
+    return TypeAdapter(kind)

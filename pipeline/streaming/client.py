@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -133,8 +133,20 @@ async def reader(settings: Settings, topic: Topic, role: str) -> AsyncIterator[A
 
 
 @asynccontextmanager
-async def member(settings: Settings, topic: Topic, group: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """A started member of a group, which acknowledges by hand and begins at the end of the topic.
+async def member(
+    settings: Settings,
+    several: Sequence[Topic],
+    group: str,
+    *,
+    begin: Literal["earliest", "latest"],
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started member of a group, which acknowledges by hand.
+
+    Args:
+        settings: broker and time limits.
+        several: the topics.
+        group: its name.
+        begin: where a group that is new begins.
 
     Raises:
         BrokerUnavailable: no broker answers, or it refuses us.
@@ -145,15 +157,16 @@ async def member(settings: Settings, topic: Topic, group: str) -> AsyncIterator[
         **connection(settings, group),
         group_id=group,
         enable_auto_commit=False,
-        auto_offset_reset="latest",
-        max_partition_fetch_bytes=topic.max_message_bytes + _FRAME_BYTES,
+        auto_offset_reset=begin,
+        # One fetch must be able to hold a message of any.
+        max_partition_fetch_bytes=max(t.max_message_bytes for t in several) + _FRAME_BYTES,
         session_timeout_ms=round(worker.session_timeout_s * 1000),
         heartbeat_interval_ms=round(worker.session_timeout_s * 1000 / 5),
         rebalance_timeout_ms=round(worker.rebalance_timeout_s * 1000),
     )
     async with _started(client, settings):
         # Not before: start() would wait for the group, which may take longer than a connection.
-        client.subscribe([topic.name])
+        client.subscribe([topic.name for topic in several])
         yield client
 
 

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import prometheus_client
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
@@ -73,7 +72,7 @@ async def run(settings: Settings) -> None:
             ]
         )
     await topics.verify(settings)
-    stop_metrics = _serve_metrics(settings)
+    stop_metrics = metrics.serve("KASNEC_NOTIFY_PORT", settings.notify.host, settings.notify.port)
     tasks = [
         asyncio.create_task(Notifier(settings, sink, chosen).run(), name=sink.name)
         for sink, chosen in switched_on
@@ -127,7 +126,7 @@ class Notifier:
         """Go on until cancelled."""
         topic = self._settings.topics.alerts
         group = f"{self._settings.worker.group}-notify-{self._sink.name}"
-        async with client.member(self._settings, topic, group) as consumer:
+        async with client.member(self._settings, [topic], group, begin="latest") as consumer:
             await self._begin(consumer)
             wait = self._first_wait_s
             while True:
@@ -228,25 +227,3 @@ async def _commit(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -
         await consumer.commit({tp: offset})
     except KafkaError as error:  # a rebalance took the partition: its new owner tells it again
         log.warning("alert %s/%d not acknowledged: %r", tp.topic, offset - 1, error)
-
-
-def _serve_metrics(settings: Settings) -> Callable[[], None]:
-    notify = settings.notify
-    try:
-        server, _thread = prometheus_client.start_http_server(notify.port, notify.host)
-    except OSError as error:
-        raise ConfigurationError(
-            [
-                (
-                    f"notify: cannot listen on {notify.host}:{notify.port}: {error.strerror}. Set "
-                    "KASNEC_NOTIFY_PORT to another port, or to 0 for a free one."
-                )
-            ]
-        ) from error
-    log.info("metrics on http://%s:%d", notify.host, server.server_port)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-
-    return stop
