@@ -29,6 +29,14 @@ DEFAULT_FILE: Final = Path("config/kasnec.toml")
 _NOT_SETTINGS: Final = ("KASNEC_CONFIG", "KASNEC_TRAINING_DATA", "KASNEC_TEST_")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether what listens on this host is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 # 120 bits in base64: what nobody guesses by asking.
 _TOKEN_CHARS: Final = 20
 
@@ -483,14 +491,6 @@ def _is_list(keys: tuple[str, ...]) -> bool:
     for key in keys:
         kind = dict(_fields(kind))[key]
     return get_origin(kind) is tuple
-
-
-def is_loopback(host: str) -> bool:
-    """Whether what listens on this host is reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_http(url: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,15 +49,28 @@ class Feed:
 
     Attributes:
         index: the events.
+        seq: of the newest change that was told.
         fault: why the store cannot be read now; empty where it can.
+
+    Args:
+        store: what is followed.
+        every_s: seconds between two looks.
+        listeners: told how many pages listen, whenever that changes.
     """
 
-    def __init__(self, store: Store, *, every_s: float = _EVERY_S) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        every_s: float = _EVERY_S,
+        listeners: Callable[[int], object] = lambda _number: None,
+    ) -> None:
         self._store = store
         self._every_s = every_s
-        self._seq = 0
+        self._count = listeners
         self._listeners: set[asyncio.Queue[Change | None]] = set()
         self.index = EventIndex()
+        self.seq = 0
         self.fault = "it has not been read yet"
 
     async def run(self) -> None:
@@ -76,45 +89,37 @@ class Feed:
             await asyncio.sleep(self._every_s)
 
     async def _advance(self) -> None:
-        if await asyncio.to_thread(self._store.seq) <= self._seq:
+        if await asyncio.to_thread(self._store.seq) <= self.seq:
             return
-        if not self._seq:  # nobody is told of what was there before us
-            self._seq = await asyncio.to_thread(self._fill)
+        if not self.seq:  # nobody is told of what was there before us
+            seq = await asyncio.to_thread(self._store.seq)
+            await self._fill()
+            self.seq = seq
             return
-        changes = await asyncio.to_thread(self._take)
-        self._seq = changes.seq
+        changes = await asyncio.to_thread(self._store.changes, self.seq)
+        await self._fill()
+        self.seq = changes.seq
         for change in in_order(changes):
             self._tell(change)
 
-    def _fill(self) -> int:
-        """Read every event. What changes meanwhile has a higher number and comes with the next."""
-        seq = self._store.seq()
-        while self._read():
-            pass
-        return seq
+    async def _fill(self) -> None:
+        """Read the events that the index has not. Later ones may be among them already."""
+        while rows := await asyncio.to_thread(self._read):
+            self.index.add(rows)
 
-    def _take(self) -> Changes:
-        changes = self._store.changes(self._seq)
-        while self._read():
-            pass
-        return changes
-
-    def _read(self) -> int:
+    def _read(self) -> list[EventRow]:
         rows = self._store.event_rows(self.index.seq, _ROWS)
         sides: dict[str, tuple[list[str], list[str]]] = {row.event_id: ([], []) for row in rows}
         for event_id, side, code in self._store.parties(list(sides)):
             sides[event_id][side == "recipient"].append(code)
-        self.index.add(
-            [
-                EventRow(
-                    **row._asdict(),
-                    actors=tuple(sides[row.event_id][0]),
-                    recipients=tuple(sides[row.event_id][1]),
-                )
-                for row in rows
-            ]
-        )
-        return len(rows)
+        return [
+            EventRow(
+                **row._asdict(),
+                actors=tuple(sides[row.event_id][0]),
+                recipients=tuple(sides[row.event_id][1]),
+            )
+            for row in rows
+        ]
 
     def _tell(self, change: Change) -> None:
         for queue in list(self._listeners):
@@ -125,11 +130,19 @@ class Feed:
                 queue.get_nowait()
                 queue.put_nowait(None)
 
+    def close(self) -> None:
+        """End every page's stream; they come again where another dashboard stands ready."""
+        for queue in list(self._listeners):
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
     @contextmanager
     def listen(self) -> Iterator[AsyncIterator[Change]]:
         """What is new from now on; it ends where the listener falls behind."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue(_WAITING)
         self._listeners.add(queue)
+        self._count(len(self._listeners))
 
         async def changes() -> AsyncIterator[Change]:
             while (change := await queue.get()) is not None:
@@ -139,6 +152,7 @@ class Feed:
             yield changes()
         finally:
             self._listeners.discard(queue)
+            self._count(len(self._listeners))
 
 
 def in_order(changes: Changes) -> Sequence[Change]:

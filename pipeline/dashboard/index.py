@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import blake2b
 from itertools import combinations, product
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 By = Literal["type", "mode", "status", "source", "language", "party", "place"]
 Bucket = Literal["hour", "day", "week", "month"]
@@ -33,8 +33,9 @@ _CATEGORIES: Final = (
 _MONDAY_S: Final = -3 * 86_400
 _SECONDS: Final = {"hour": 3_600, "day": 86_400, "week": 7 * 86_400}
 
-_Mask = npt.NDArray[np.bool_]
-_Numbers = npt.NDArray[np.int64]
+# Arrays of numpy, which mypy does not follow: a truth and a number for each row.
+_Mask: TypeAlias = Any
+_Numbers: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,25 +131,21 @@ class _Long:
 
 
 class EventIndex:
-    """The events by their columns.
-
-    Changed from one thread; whoever reads takes the arrays as they were at that moment, so readers
-    in other threads need no lock but ``add`` must not run twice at once.
-    """
+    """The events by their columns, for one thread: nothing here waits."""
 
     def __init__(self) -> None:
         self._words: dict[str, _Words] = defaultdict(_Words)
         self._columns: dict[str, _Numbers] = {
-            name: np.empty(0, np.int64) for name in (*_CATEGORIES, "place", "published")
+            name: np.empty(0, np.int64) for name in (*_CATEGORIES, "place", "published", "tie")
         }
         self._confidence = np.empty(0)
         self._goldstein = np.empty(0)
-        self._alive = np.empty(0, np.bool_)
+        self._alive: _Mask = np.empty(0, np.bool_)
         self._ids: list[str] = []
         self._row_of: dict[str, int] = {}
         self._parties = _Long(columns=[np.empty(0, np.int64)])
         self._dyads = _Long(columns=[np.empty(0, np.int64)] * 2)
-        self._newest_first = np.empty(0, np.int64)
+        self._newest_first: _Numbers | None = None  # until it is asked for
         self.seq = 0
 
     def __len__(self) -> int:
@@ -158,9 +155,8 @@ class EventIndex:
     @property
     def newest(self) -> datetime | None:
         """When the newest was published."""
-        if not len(self._newest_first):
-            return None
-        return _moment(self._columns["published"][self._newest_first[0]])
+        order = self._order()
+        return _moment(self._columns["published"][order[0]]) if len(order) else None
 
     def add(self, rows: Sequence[EventRow]) -> None:
         """Take in events, each in place of the one with its id."""
@@ -178,7 +174,8 @@ class EventIndex:
             for name in _CATEGORIES
         }
         new["place"] = [self._words["place"].number(_place(row)) for row in rows]
-        new["published"] = [round(row.published_at.timestamp() * 1_000_000) for row in rows]
+        new["published"] = [_microseconds(row.published_at) for row in rows]
+        new["tie"] = [_tie(row.event_id) for row in rows]
         for name, values in new.items():
             self._columns[name] = np.concatenate([self._columns[name], np.array(values, np.int64)])
         self._confidence = np.concatenate([self._confidence, [row.confidence for row in rows]])
@@ -201,7 +198,7 @@ class EventIndex:
             width=2,
         )
         self._alive = alive
-        self._sort()
+        self._newest_first = None
         self.seq = max(self.seq, *(row.seq for row in rows))
 
     def match(self, filters: Filters) -> _Mask:
@@ -221,17 +218,17 @@ class EventIndex:
                 mask &= np.isin(self._columns[name], self._words[name].known(wanted))
         if filters.party:
             codes = self._words["party"].known(filters.party)
-            theirs = np.zeros(len(mask), np.bool_)
+            theirs: _Mask = np.zeros(len(mask), np.bool_)
             theirs[self._parties.rows[np.isin(self._parties.columns[0], codes)]] = True
             mask &= theirs
         if filters.since:
-            mask &= self._columns["published"] >= filters.since.timestamp() * 1_000_000
+            mask &= self._columns["published"] >= _microseconds(filters.since)
         if filters.until:
-            mask &= self._columns["published"] < filters.until.timestamp() * 1_000_000
+            mask &= self._columns["published"] < _microseconds(filters.until)
         if filters.min_confidence:
             mask &= self._confidence >= filters.min_confidence
         if filters.events is not None:
-            found = np.zeros(len(mask), np.bool_)
+            found: _Mask = np.zeros(len(mask), np.bool_)
             found[[self._row_of[id_] for id_ in filters.events if id_ in self._row_of]] = True
             mask &= found
         return mask
@@ -246,15 +243,12 @@ class EventIndex:
             after: publication and id of the event that the page before ended with.
             limit: at most so many.
         """
-        order = self._newest_first[mask[self._newest_first]]
+        order = self._order()
+        order = order[mask[order]]
         if after:
-            published = self._columns["published"][order]
-            moment = round(after[0].timestamp() * 1_000_000)
-            begin = int(np.searchsorted(-published, -moment, side="left"))
-            end = int(np.searchsorted(-published, -moment, side="right"))
-            while begin < end and self._ids[order[begin]] >= after[1]:
-                begin += 1
-            order = order[begin:]
+            published, ties = (self._columns[name][order] for name in ("published", "tie"))
+            moment, tie = _microseconds(after[0]), _tie(after[1])
+            order = order[(published < moment) | ((published == moment) & (ties < tie))]
         ids = [self._ids[row] for row in order[:limit]]
         if len(order) <= limit:
             return ids, None
@@ -263,7 +257,8 @@ class EventIndex:
 
     def ids(self, mask: _Mask) -> list[str]:
         """Ids of all matching events, newest first."""
-        return [self._ids[row] for row in self._newest_first[mask[self._newest_first]]]
+        order = self._order()
+        return [self._ids[row] for row in order[mask[order]]]
 
     def matching(self, mask: _Mask, event_ids: Iterable[str]) -> set[str]:
         """Those of the events that match."""
@@ -339,11 +334,22 @@ class EventIndex:
         found.sort(key=lambda item: (-item["count"], item["actor"], item["recipient"]))
         return found[:MOST]
 
-    def _sort(self) -> None:
-        alive = np.flatnonzero(self._alive)
-        published = self._columns["published"][alive]
-        ids = np.array([self._ids[row] for row in alive])
-        self._newest_first = alive[np.lexsort((ids, published))[::-1]]
+    def _order(self) -> _Numbers:
+        """The rows, newest publication first; what was published at once in a fixed order."""
+        if self._newest_first is None:
+            alive = np.flatnonzero(self._alive)
+            ties, published = (self._columns[name][alive] for name in ("tie", "published"))
+            self._newest_first = alive[np.lexsort((ties, published))[::-1]]
+        return self._newest_first
+
+
+def _tie(event_id: str) -> int:
+    """A number that orders events of one moment alike in every process."""
+    return int.from_bytes(blake2b(event_id.encode(), digest_size=7).digest(), "big")
+
+
+def _microseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
 
 
 def _place(row: EventRow) -> tuple[str, str, float, float] | None:

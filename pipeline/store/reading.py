@@ -96,11 +96,12 @@ class Store:
         with self._read() as connection:
             return list(connection.execute(query))
 
-    def parties(self, event_ids: Sequence[str]) -> list[Row[Any]]:
+    def parties(self, event_ids: Sequence[str]) -> list[tuple[str, str, str]]:
         """Event id, side and code of the parties of events, in their order."""
         table = tables.event_parties
         query = select(table.c.event_id, table.c.side, table.c.code)
-        return self._of(query, table.c.event_id, event_ids, table.c.position)
+        rows = self._of(query, table.c.event_id, event_ids, table.c.position)
+        return [(row.event_id, row.side, row.code) for row in rows]
 
     def records(self, event_ids: Sequence[str]) -> Iterator[str]:
         """The records of events, in the order of the ids; those not there are left out."""

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
-
-from pipeline.errors import ConfigurationError
-
-log = logging.getLogger(__name__)
+from prometheus_client import Counter, Gauge, Histogram
 
 # An article takes about a tenth of a second; a stage a fraction of that, a hung one twenty seconds.
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -67,34 +61,3 @@ STAGE_RESTARTS: Final = Counter(
 LAST_PROGRESS: Final = Gauge(
     "kasnec_last_progress_timestamp_seconds", "When an article was last confirmed."
 )
-
-
-def serve(setting: str, host: str, port: int) -> Callable[[], None]:
-    """Serve ``/metrics`` on a thread; call the answer to stop.
-
-    Args:
-        setting: the variable that says which port, for what a person is told.
-        host: where to listen.
-        port: 0 takes a free one.
-
-    Raises:
-        ConfigurationError: the port is taken.
-    """
-    try:
-        server, _thread = start_http_server(port, host)
-    except OSError as error:
-        raise ConfigurationError(
-            [
-                (
-                    f"/metrics: cannot listen on {host}:{port}: {error.strerror}. Set {setting} "
-                    "to another port, or to 0 for a free one."
-                )
-            ]
-        ) from error
-    log.info("metrics on http://%s:%d", host, server.server_port)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-
-    return stop

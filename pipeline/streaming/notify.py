@@ -18,6 +18,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from pipeline import exposition
 from pipeline.errors import AlertRefused, ConfigurationError, SinkUnavailable
 from pipeline.records import SummitAlert, decode_alert
 from pipeline.settings import Settings, SinkSettings
@@ -72,7 +73,9 @@ async def run(settings: Settings) -> None:
             ]
         )
     await topics.verify(settings)
-    stop_metrics = metrics.serve("KASNEC_NOTIFY_PORT", settings.notify.host, settings.notify.port)
+    stop_metrics = exposition.serve(
+        "KASNEC_NOTIFY_PORT", settings.notify.host, settings.notify.port
+    )
     tasks = [
         asyncio.create_task(Notifier(settings, sink, chosen).run(), name=sink.name)
         for sink, chosen in switched_on

@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError
 
+from pipeline import exposition
 from pipeline.errors import BadInput, StoreUnavailable
 from pipeline.records import DiplomaticEvent, RawArticle, SummitAlert, decode_alert, decode_event
 from pipeline.settings import Settings, Topics
@@ -74,7 +75,7 @@ async def run(settings: Settings) -> None:
         TopicMismatch: a topic is missing.
     """
     await topics.verify(settings)
-    stop_metrics = metrics.serve("KASNEC_STORE_PORT", settings.store.host, settings.store.port)
+    stop_metrics = exposition.serve("KASNEC_STORE_PORT", settings.store.host, settings.store.port)
     engine = database.connect(settings.store.url.get_secret_value())
     task = asyncio.create_task(Storer(settings, engine).run())
     loop = asyncio.get_running_loop()
