@@ -22,7 +22,7 @@ _COMMANDS: Final = {
     "export": "Write events in the format of PLOVER, GDELT or ICEWS.",
     "notify": "Tell summit alerts by webhook, Alertmanager or e-mail.",
     "store": "Keep events, stories, summits and alerts in a database for the dashboards.",
-    "dashboard": "Serve the analysts' page and the HTTP API.",
+    "dashboard": "Serve what the store holds: the HTTP API, with a live stream.",
     "watch": "Follow the summit alerts as they are told.",
     "summits": "Show the summit register: what is known of each summit, and its history.",
     "dead-letters": "List, show and replay the articles that could not be coded.",

@@ -324,7 +324,7 @@ class Store(_Section):
 
 
 class Dashboard(_Section):
-    """The analysts' page and the API."""
+    """The HTTP API over the store."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")

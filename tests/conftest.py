@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from sqlalchemy import Engine, create_engine, text
 
 from pipeline.settings import Settings, Topics
+from pipeline.store import database
+from tests.postgres import postgres, programs
 
 # On a shared machine that stands still for seconds, the first draw alone took 21 s. What a property
 # says does not depend on the clock.
@@ -47,3 +52,42 @@ def settings_factory(unique: str) -> Callable[..., Settings]:
         return Settings.model_validate(values)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL that the whole session shares; the tests make databases of their own in it."""
+    if programs() is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have PostgreSQL: apt install postgresql")
+        pytest.skip("needs PostgreSQL: apt install postgresql")
+    with postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+def new_store(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database: ``sqlite`` in the folder, or ``postgresql``."""
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/store.db"
+    server: str = request.getfixturevalue("postgres_url")
+    name = f"t{uuid.uuid4().hex[:10]}"
+    engine = create_engine(database.connect(server).url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return server.replace("/postgres", f"/{name}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of either kind."""
+    return new_store(request.param, tmp_path, request)
+
+
+@pytest.fixture
+def engine(store_url: str) -> Iterator[Engine]:
+    """An up-to-date store of either kind."""
+    found = database.connect(store_url)
+    database.migrate(found)
+    yield found
+    found.dispose()

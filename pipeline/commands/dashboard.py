@@ -14,10 +14,10 @@ import click
 )
 @click.pass_context
 def command(ctx: click.Context, log_level: str) -> None:
-    """Serve the analysts' page and the HTTP API, until SIGTERM or Ctrl-C.
+    """Serve the HTTP API, until SIGTERM or Ctrl-C.
 
-    Both read the store, which `kasnec store` fills; no broker is needed. The API's OpenAPI document
-    is at /api/v1/openapi.json.
+    It reads the store, which `kasnec store` fills; no broker is needed. Its OpenAPI document is at
+    /api/v1/openapi.json.
     """
     from pipeline.dashboard import server  # noqa: PLC0415 - loads FastAPI
     from pipeline.streaming import logs  # noqa: PLC0415

@@ -1,6 +1,6 @@
-"""The analysts' page and the HTTP API. Both read the store and nothing else.
+"""The HTTP API of the dashboards. It reads the store and nothing else.
 
 ``index`` holds what is filtered and counted in memory, ``feed`` keeps it up to date and tells open
-pages what is new, ``api`` answers, ``guard`` says who may ask, ``server`` puts them together, and
-``static`` is the page.
+streams what is new, ``queries`` and ``answers`` say what goes in and out, ``api`` answers,
+``guard`` says who may ask, ``server`` puts them together.
 """

@@ -14,6 +14,7 @@ import orjson
 from fastapi import APIRouter, Header, HTTPException, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from fastapi.sse import format_sse_event
+from sqlalchemy import Row
 
 from pipeline.dashboard import answers
 from pipeline.dashboard.feed import Change, Feed, in_order
@@ -49,12 +50,14 @@ _RESUMED: Final = 1_000
 # Lines of a download that are made at once.
 _LINES: Final = 500
 
+_PROBLEM: Final = {"application/problem+json": {"schema": Problem.model_json_schema()}}
 _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
-    422: {"model": Problem, "description": "A parameter is wrong."},
-    503: {"model": Problem, "description": "The store cannot be read now."},
+    401: {"content": _PROBLEM, "description": "Nobody is named who may ask."},
+    422: {"content": _PROBLEM, "description": "A parameter is wrong."},
+    503: {"content": _PROBLEM, "description": "The store cannot be read now."},
 }
 _NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
-    404: {"model": Problem, "description": "There is none."}
+    404: {"content": _PROBLEM, "description": "There is none."}
 }
 _COLUMNS: Final = (
     "event_id", "story_id", "article_id", "source", "url", "language", "published_at", "title",
@@ -139,7 +142,7 @@ def router(store: Store, feed: Feed, *, kosovo_code: str) -> APIRouter:
             return _json(
                 event=text.encode(),
                 context=orjson.dumps(_context(store, record)),
-                story=orjson.dumps(story and story._asdict()),
+                story=orjson.dumps(_fields(story)),
                 others=_array(store.others(record["story_id"], event_id)),
             )
 
@@ -187,7 +190,7 @@ def router(store: Store, feed: Feed, *, kosovo_code: str) -> APIRouter:
         rows = rows[: query.limit]
         following = (rows[-1].last_published, rows[-1].story_id) if more else None
         return _json(
-            items=orjson.dumps([row._asdict() for row in rows]),
+            items=orjson.dumps([_fields(row) for row in rows]),
             next=orjson.dumps(to_cursor(following)),
         )
 
@@ -200,7 +203,7 @@ def router(store: Store, feed: Feed, *, kosovo_code: str) -> APIRouter:
             if row is None:
                 raise _missing("story", story_id)
             ids = store.story_events(story_id, MOST)
-            return _json(story=orjson.dumps(row._asdict()), events=_array(list(store.records(ids))))
+            return _json(story=orjson.dumps(_fields(row)), events=_array(list(store.records(ids))))
 
         return await asyncio.to_thread(read)
 
@@ -366,6 +369,11 @@ def _json(**fields: bytes) -> Response:
     """An object of values that are JSON already."""
     parts = (orjson.dumps(name) + b":" + value for name, value in fields.items())
     return Response(b"{" + b",".join(parts) + b"}", media_type="application/json")
+
+
+def _fields(row: Row[Any] | None) -> dict[str, Any] | None:
+    # SQLAlchemy's names are a kind of str that orjson does not take for one.
+    return {str(name): value for name, value in row._asdict().items()} if row else None
 
 
 def _array(records: Sequence[str]) -> bytes:

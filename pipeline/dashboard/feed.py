@@ -71,7 +71,7 @@ class Feed:
         self._listeners: set[asyncio.Queue[Change | None]] = set()
         self.index = EventIndex()
         self.seq = 0
-        self.fault = "it has not been read yet"
+        self.fault = "not yet read"
 
     async def run(self) -> None:
         """Go on until cancelled."""

@@ -23,7 +23,7 @@ from pipeline.settings import Dashboard
 
 LOGIN: Final = "/login"
 # What tells nothing of the news, and what the page that asks for the token is made of.
-_OPEN: Final = frozenset({LOGIN, "/api/v1/health", "/static/style.css", "/static/login.css"})
+_OPEN: Final = frozenset({"/api/v1/health", "/static/login.css"})
 
 COOKIE: Final = "kasnec"
 # A working day: who comes tomorrow is asked again.

@@ -1,9 +1,11 @@
-"""`kasnec dashboard`: the page and the API on uvicorn."""
+"""`kasnec dashboard`: the API on uvicorn."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
@@ -12,7 +14,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.exceptions import HTTPException
@@ -33,7 +35,7 @@ from pipeline.store.reading import Store
 log = logging.getLogger(__name__)
 
 _REQUESTS: Final = Counter(
-    "kasnec_http_requests_total", "Requests of the page and the API.", ["route", "status"]
+    "kasnec_http_requests_total", "Requests of the API.", ["route", "status"]
 )
 _SECONDS: Final = Histogram(
     "kasnec_http_request_seconds",
@@ -52,7 +54,7 @@ _STOP_S: Final = 5
 
 
 def application(settings: Settings, store: Store, feed: Feed) -> FastAPI:
-    """The page and the API, without a server.
+    """The API, without a server.
 
     Args:
         settings: who may ask, and Kosovo's code.
@@ -81,8 +83,8 @@ def application(settings: Settings, store: Store, feed: Feed) -> FastAPI:
     app.include_router(api.router(store, feed, kosovo_code=settings.language.kosovo_code))
 
     @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return FileResponse(FOLDER / "index.html", headers={"cache-control": "no-cache"})
+    async def entrance() -> Response:
+        return RedirectResponse(f"{api.PREFIX}/openapi.json")
 
     app.mount("/static", StaticFiles(directory=FOLDER), name="static")
     app.add_exception_handler(StoreUnavailable, _unavailable)
@@ -173,11 +175,17 @@ def run(settings: Settings) -> None:
                 )
             ]
         ) from error
+    # What is accepted here inherits it. asyncio sets it only on sockets that name TCP, which
+    # uvicorn's do not: answers in two parts then waited 40 ms for the client's acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stop_metrics = exposition.serve(
         "KASNEC_DASHBOARD_METRICS_PORT", own.metrics_host, own.metrics_port
     )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn, when it has stopped, raises the signal again: to stop is no failure.
+        signal.signal(number, lambda *_: None)
     try:
-        log.info("the page is on http://%s:%d", own.host, listening.getsockname()[1])
+        log.info("the API is on http://%s:%d", own.host, listening.getsockname()[1])
         _Server(config, feed).run(sockets=[listening])
     finally:
         stop_metrics()

@@ -30,7 +30,7 @@ def _worker(factory: str, environment: dict[str, str], log: str) -> int:
     try:
         return worker.run(settings.load(), factory=getattr(fakes, factory))
     except KasnecError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
 
 
